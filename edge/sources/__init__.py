@@ -1,0 +1,1 @@
+"""Where a device finds what it reports: one source, one file."""

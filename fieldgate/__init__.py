@@ -1,0 +1,1 @@
+"""The `fieldgate` command and client."""

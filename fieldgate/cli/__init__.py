@@ -1,0 +1,18 @@
+"""The `fieldgate` command: one file per command, imported here, their weight only when run."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="fieldgate",
+    help="The gateway between police field devices and the 110 dispatch core.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Entry point of the distribution."""
+    app()

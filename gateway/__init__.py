@@ -1,0 +1,1 @@
+"""Receives from the field, keeps, knows, feeds the dispatch core."""

@@ -1,0 +1,1 @@
+"""Where events go out: one sink, one file, one test."""

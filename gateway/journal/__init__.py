@@ -1,0 +1,1 @@
+"""Keeps every event durably, in order."""

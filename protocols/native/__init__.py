@@ -1,0 +1,1 @@
+"""The contract, v1: topics, payloads, numbering, pictures."""

@@ -1,0 +1,60 @@
+"""Pictures in chunks: cut for sending, joined and checked on arrival."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from protocols.errors import MediaInvalid
+from protocols.model import MAX_CHUNK_BYTES, MediaChunk, MediaReason
+
+
+def picture_id(picture: bytes) -> str:
+    """The id of a picture: the SHA-256 of the whole, in hex."""
+    return hashlib.sha256(picture).hexdigest()
+
+
+def cut(
+    picture: bytes,
+    mime: str,
+    *,
+    taken: int,
+    width_px: int,
+    height_px: int,
+    reason: MediaReason,
+    ref: str | None = None,
+    chunk_bytes: int = MAX_CHUNK_BYTES,
+) -> Iterator[dict[str, Any]]:
+    """The keys of each chunk in order, without boot, seq and t, which the spool gives."""
+    count = -(-len(picture) // chunk_bytes)
+    whole = {"id": picture_id(picture), "mime": mime, "size": len(picture), "of": count}
+    about: dict[str, Any] = {"taken": taken, "w": width_px, "h": height_px, "reason": reason}
+    if ref is not None:
+        about["ref"] = ref
+    for n in range(count):
+        data = picture[n * chunk_bytes : (n + 1) * chunk_bytes]
+        yield {**whole, "n": n, "data": data, **(about if n == 0 else {})}
+
+
+def check_chunk(chunk: MediaChunk) -> None:
+    """Raise MediaInvalid if the chunk contradicts itself."""
+    if chunk.n >= chunk.of:
+        raise MediaInvalid(f"n: {chunk.n} is not below of: {chunk.of}")
+    if chunk.size > chunk.of * MAX_CHUNK_BYTES:
+        raise MediaInvalid(f"size: {chunk.size} bytes do not fit into of: {chunk.of} chunks")
+    if chunk.n == 0 and chunk.taken is None:
+        raise MediaInvalid("taken: required in chunk 0")
+
+
+def join(identity: str, size: int, count: int, parts: Mapping[int, bytes]) -> bytes:
+    """The whole picture from its parts by index; raise MediaInvalid if it is not the one named."""
+    missing = [n for n in range(count) if n not in parts]
+    if missing:
+        raise MediaInvalid(f"chunks missing: {missing[:10]}")
+    picture = b"".join(parts[n] for n in range(count))
+    if len(picture) != size:
+        raise MediaInvalid(f"size: {size} bytes announced, {len(picture)} received")
+    if picture_id(picture) != identity:
+        raise MediaInvalid(f"id: the bytes have the SHA-256 {picture_id(picture)}")
+    return picture

@@ -1,0 +1,110 @@
+"""Sequence windows: what a device has sent on one lane of one boot, and what is missing."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+MAX_ISLANDS = 1024
+"""Ranges kept above the first gap. A device that leaves more gaps than this has
+its oldest gap given up and counted, so that no device can fill the memory."""
+
+
+class Window:
+    """The numbers 1, 2, 3 … of one lane of one boot.
+
+    ``held_to``: all up to here are held. ``_islands``: ranges held above it, as
+    a flat sorted list ``[first, last, first, last, …]``. ``given_up``: numbers that
+    nobody waits for any more.
+    """
+
+    __slots__ = ("_islands", "given_up", "held_to")
+
+    def __init__(self, held_to: int = 0, islands: list[int] | None = None, given_up: int = 0):
+        self.held_to = held_to
+        self._islands: list[int] = islands if islands is not None else []
+        self.given_up = given_up
+
+    def __contains__(self, seq: int) -> bool:
+        if seq <= self.held_to:
+            return True
+        # An odd insertion point lies inside a range; its last number counts too.
+        at = bisect_right(self._islands, seq)
+        return at % 2 == 1 or (at > 0 and self._islands[at - 1] == seq)
+
+    def add(self, seq: int) -> bool:
+        """Take one number; whether it is new."""
+        if seq == self.held_to + 1 and not self._islands:
+            self.held_to = seq
+            return True
+        if seq in self:
+            return False
+        self.add_range(seq, seq)
+        return True
+
+    def add_range(self, first: int, last: int) -> None:
+        """Take the numbers from first to last, some of which may be held."""
+        if last <= self.held_to:
+            return
+        islands = self._islands
+        # Everything that touches [first - 1, last + 1] melts into one range.
+        low = bisect_right(islands, first - 2)
+        low -= low % 2
+        if low < len(islands) and islands[low + 1] < first - 1:
+            low += 2
+        high = low
+        while high < len(islands) and islands[high] <= last + 1:
+            first = min(first, islands[high])
+            last = max(last, islands[high + 1])
+            high += 2
+        islands[low:high] = [first, last]
+        if islands[0] <= self.held_to + 1:
+            self.held_to = islands[1]
+            del islands[:2]
+        if len(islands) > 2 * MAX_ISLANDS:
+            self.given_up += islands[0] - self.held_to - 1
+            self.held_to = islands[1]
+            del islands[:2]
+
+    def give_up(self, first: int, last: int) -> int:
+        """The device no longer has these: wait for them no more. How many were missing."""
+        missing = sum(
+            min(to, last) - max(since, first) + 1
+            for since, to in self.missing()
+            if since <= last and to >= first
+        )
+        top = max(self.highest, last)  # those above all that was seen are missing too
+        missing += max(0, last - max(self.highest, first - 1)) if top == last else 0
+        self.given_up += missing
+        self.add_range(first, last)
+        return missing
+
+    @property
+    def highest(self) -> int:
+        """The largest number held."""
+        return self._islands[-1] if self._islands else self.held_to
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether a number below the highest is missing."""
+        return bool(self._islands)
+
+    def missing(self) -> Iterator[tuple[int, int]]:
+        """The ranges (from, to) below the highest that are missing, lowest first."""
+        since = self.held_to + 1
+        for at in range(0, len(self._islands), 2):
+            yield since, self._islands[at] - 1
+            since = self._islands[at + 1] + 1
+
+    def missing_count(self) -> int:
+        """How many numbers are missing."""
+        return sum(to - since + 1 for since, to in self.missing())
+
+    def as_list(self) -> list[int]:
+        """``[held_to, given_up, islands…]``, for from_list."""
+        return [self.held_to, self.given_up, *self._islands]
+
+    @classmethod
+    def from_list(cls, numbers: list[int]) -> Window:
+        """The window that as_list described."""
+        return cls(numbers[0], numbers[2:], numbers[1])

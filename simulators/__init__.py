@@ -1,0 +1,1 @@
+"""Stand-ins for devices, for a city and for the dispatch core."""

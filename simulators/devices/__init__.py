@@ -1,0 +1,1 @@
+"""Simulated devices, light and full."""
