@@ -167,7 +167,7 @@ class Status(Message, frozen=True, kw_only=True, omit_defaults=True):
     cfg: int | str | None = None
     fw: Text | None = None
     # Ours, beyond contract v1 (docs/contract.md): what the bounded spool has dropped.
-    lost: Annotated[list[LostRange], Meta(max_length=64)] | None = None
+    lost: Annotated[tuple[LostRange, ...], Meta(max_length=64)] | None = None
 
 
 class MediaChunk(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,221 @@
+"""What is kept: the records of the journal and the interface to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from protocols.model import Stage
+
+
+class EventType(IntEnum):
+    """The kinds of events, by their numbers on disk. Numbers are never used again."""
+
+    POSITION = 1
+    STATUS = 2
+    MEDIA = 3
+    PRESENCE = 4
+    DUTY = 5
+    ALARM_RAISED = 6
+    ALARM_STAGE = 7
+    ALARM_UPDATED = 8
+    COMMAND = 9
+    # Kept for the ledger, not fed:
+    CHUNK = 20
+    REFUSED = 21
+
+    @property
+    def feed_name(self) -> str:
+        """``ALARM_RAISED`` -> ``alarm.raised``."""
+        return self.name.lower().replace("_", ".")
+
+
+BLOCK_TYPES = frozenset({EventType.POSITION, EventType.STATUS, EventType.CHUNK, EventType.REFUSED})
+"""Telemetry: kept in blocks in daily files. All others are rows beside the alarms."""
+
+FED_TYPES = frozenset(EventType) - {EventType.CHUNK, EventType.REFUSED}
+FEED_NAMES: Mapping[str, EventType] = {kind.feed_name: kind for kind in FED_TYPES}
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One thing that happened. Times in ms since 1970 UTC; ``t`` by the device's clock, 0 unknown.
+
+    ``cursor`` numbers all events of the journal in the order of their commits;
+    it and ``stored`` are 0 until the event is committed.
+    """
+
+    type: EventType
+    id: str
+    device: str
+    t: int
+    received: int
+    clock_offset_ms: int | None = None
+    flags: tuple[str, ...] = ()
+    data: dict[str, Any] = {}
+    cursor: int = 0
+    stored: int = 0
+
+
+class Telemetry(NamedTuple):
+    """One telemetry message on its way into a block: ``fields`` is the message as a tuple."""
+
+    type: EventType
+    device: str
+    received: int
+    clock_offset_ms: int | None
+    flags: tuple[str, ...]
+    fields: tuple[Any, ...]
+
+
+class Chunk(NamedTuple):
+    """A piece of a picture, beside its telemetry entry."""
+
+    device: str
+    picture: str
+    n: int
+    of: int
+    size: int
+    mime: str
+    data: bytes
+    about: dict[str, Any]
+
+
+class StageChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of an alarm: when (ms, the gateway's clock) and by whom."""
+
+    stage: Stage
+    t: int
+    by: str | None = None
+    note: str | None = None
+
+
+class AlarmRecord(Struct, frozen=True, kw_only=True):
+    """What is known of one alarm now. ``data``: its keys as the device sent them."""
+
+    id: str
+    device: str
+    boot: int
+    seq: int
+    kind: str
+    t: int
+    received: int
+    stages: tuple[StageChange, ...]
+    count: int = 1
+    flags: tuple[str, ...] = ()
+    clock_offset_ms: int | None = None
+    data: dict[str, Any] = {}
+    updated: int = 0
+
+    @property
+    def stage(self) -> Stage:
+        """How far it has got."""
+        return self.stages[-1].stage
+
+
+class Quarantined(Struct, frozen=True, kw_only=True):
+    """Bytes that were refused or are doubtful, with why. Same bytes again only raise ``count``."""
+
+    topic: str
+    device: str
+    reason: str
+    detail: str
+    payload: bytes
+    first_ms: int
+    last_ms: int
+    count: int = 1
+    no: int = 0
+
+
+class Change(NamedTuple):
+    """What one message or act adds to the journal, all or nothing."""
+
+    events: Sequence[Event] = ()
+    alarms: Sequence[AlarmRecord] = ()
+    quarantined: Sequence[Quarantined] = ()
+
+
+class Block(NamedTuple):
+    """A group of telemetry, committed together."""
+
+    entries: Sequence[Telemetry]
+    chunks: Sequence[Chunk] = ()
+    quarantined: Sequence[Quarantined] = ()
+
+
+class Page(NamedTuple):
+    """Events in order, and the cursor to go on from: beyond it nothing was left out."""
+
+    events: list[Event]
+    next: int
+
+
+class CommitFailed(Exception):
+    """A commit ended in an error: whether it is on disk is not known.
+
+    Nobody may be told that it is. The gateway stops and reads the journal anew.
+    """
+
+
+class Reader(Protocol):
+    """The journal as feeds and the API see it. Each call runs in a thread of the journal's."""
+
+    async def read(self, after: int, limit: int, types: frozenset[EventType]) -> Page:
+        """Committed events beyond the cursor, in order; fewer than limit only at the end."""
+
+    @property
+    def last_cursor(self) -> int:
+        """The cursor of the newest committed event."""
+
+    async def wait_beyond(self, cursor: int) -> None:
+        """Return when an event beyond the cursor is committed."""
+
+    async def feed_cursor(self, name: str) -> int | None:
+        """How far the feed of that name has got."""
+
+    async def save_feed_cursor(self, name: str, cursor: int) -> None:
+        """Remember how far the feed has got."""
+
+    async def alarm(self, alarm_id: str) -> AlarmRecord | None:
+        """One alarm, as committed."""
+
+    async def alarms(
+        self, *, stages: frozenset[Stage] | None, device: str | None, before: int, limit: int
+    ) -> list[tuple[int, AlarmRecord]]:
+        """Alarms with the cursor of their raising, newest first, below a cursor."""
+
+    async def track(self, device: str, since_ms: int, until_ms: int) -> list[Event]:
+        """A device's positions whose time lies in [since, until), in the order of their time."""
+
+    async def quarantine(self, before: int, limit: int) -> list[Quarantined]:
+        """What was refused, newest first, below a number."""
+
+    async def event(self, event_id: str) -> Event | None:
+        """The event of that id, if it is one of the priority lane's or the gateway's own."""
+
+
+class Journal(Reader, Protocol):
+    """Where events are kept. A commit that returned survives a power cut."""
+
+    def commit(self, change: Change) -> asyncio.Future[tuple[list[int], int]]:
+        """Commit at once, before any telemetry that waits; gives cursors and stored (ms)."""
+
+    def commit_block(self, block: Block) -> asyncio.Future[tuple[tuple[int, int], int]]:
+        """Commit in turn; gives the first and last cursor, and stored (ms)."""
+
+    def save_states(self, states: dict[str, bytes], checkpoint: int) -> asyncio.Future[None]:
+        """Keep what is known of devices, no older than the checkpoint's cursor."""
+
+    @property
+    def blocks_waiting(self) -> int:
+        """Blocks handed over and not yet committed."""
+
+
+def plain(message: Struct, *leave: str) -> dict[str, Any]:
+    """The keys of a message as it was sent, without those not sent and those to leave."""
+    builtins: dict[str, Any] = msgspec.to_builtins(message)
+    return {key: value for key, value in builtins.items() if key not in leave}

@@ -1,0 +1,242 @@
+"""Reading the journal on SQLite: committed events in order, alarms, tracks, quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.journal.base import (
+    BLOCK_TYPES,
+    AlarmRecord,
+    Event,
+    EventType,
+    Page,
+    Quarantined,
+)
+from gateway.journal.blocks import BlockCodec
+from protocols.model import Stage
+
+T = TypeVar("T")
+
+_decode_event = msgspec.msgpack.Decoder(Event).decode
+decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
+
+
+class SqliteReader:
+    """See base.Reader. Every query runs in one of two threads, on connections of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="asyncio_journal")
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._last = 0
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+
+    def _close_readers(self) -> None:
+        self._readers.shutdown()
+        for connection in self._opened:
+            connection.close()
+        for _, waiter in self._waiters:
+            waiter.cancel()
+
+    def _advance_to(self, last: int) -> None:
+        """Events up to here are committed: wake who waits for them."""
+        if last <= self._last:
+            return
+        self._last = last
+        waiters, self._waiters = self._waiters, []
+        for cursor, waiter in waiters:
+            if cursor >= last:
+                self._waiters.append((cursor, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+
+    @property
+    def last_cursor(self) -> int:
+        """See Reader."""
+        return self._last
+
+    async def wait_beyond(self, cursor: int) -> None:
+        """See Reader."""
+        if self._last <= cursor:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((cursor, waiter))
+            await waiter
+
+    async def read(self, after: int, limit: int, types: frozenset[EventType]) -> Page:
+        """See Reader."""
+        return await self._in_reader(self._read, after, limit, types, self._last)
+
+    async def event(self, event_id: str) -> Event | None:
+        """See Reader."""
+
+        def find() -> Event | None:
+            row = (
+                self._reader("journal.db")
+                .execute("SELECT cursor, body FROM event WHERE id = ?", (event_id,))
+                .fetchone()
+            )
+            return None if row is None else _event(*row)
+
+        return await self._in_reader(find)
+
+    async def feed_cursor(self, name: str) -> int | None:
+        """See Reader."""
+        rows = await self._rows("SELECT cursor FROM feed WHERE name = ?", name)
+        return rows[0][0] if rows else None
+
+    async def alarm(self, alarm_id: str) -> AlarmRecord | None:
+        """See Reader."""
+        rows = await self._rows("SELECT body FROM alarm WHERE id = ?", alarm_id)
+        return decode_alarm(rows[0][0]) if rows else None
+
+    async def alarms(
+        self, *, stages: frozenset[Stage] | None, device: str | None, before: int, limit: int
+    ) -> list[tuple[int, AlarmRecord]]:
+        """See Reader."""
+        rows = await self._rows(
+            "SELECT cursor, body FROM alarm WHERE cursor < ?1"
+            " AND (?2 IS NULL OR stage IN (SELECT value FROM json_each(?2)))"
+            " AND (?3 IS NULL OR device = ?3) ORDER BY cursor DESC LIMIT ?4",
+            before,
+            None if stages is None else json.dumps(sorted(stages)),
+            device,
+            limit,
+        )
+        return [(cursor, decode_alarm(body)) for cursor, body in rows]
+
+    async def quarantine(self, before: int, limit: int) -> list[Quarantined]:
+        """See Reader."""
+        rows = await self._rows(
+            "SELECT topic, device, reason, detail, payload, first_ms, last_ms, count, no"
+            " FROM quarantine WHERE no < ? ORDER BY no DESC LIMIT ?",
+            before,
+            limit,
+        )
+        return [
+            Quarantined(**dict(zip(Quarantined.__struct_fields__, row, strict=True)))
+            for row in rows
+        ]
+
+    async def track(self, device: str, since_ms: int, until_ms: int) -> list[Event]:
+        """See Reader."""
+
+        def find() -> list[Event]:
+            codec, names = BlockCodec(), self._names()
+            found = [
+                event
+                for _, connection in self._days(0)
+                for first, body in connection.execute(
+                    "SELECT first, body FROM block WHERE until >= ? AND since < ?",
+                    (since_ms, until_ms),
+                )
+                for event in codec.unpack(
+                    body, first, names.__getitem__, frozenset({EventType.POSITION})
+                )
+                if event.device == device and since_ms <= event.t < until_ms
+            ]
+            return sorted(found, key=lambda event: (event.t, event.data["boot"], event.data["seq"]))
+
+        return await self._in_reader(find)
+
+    def _read(self, after: int, limit: int, types: frozenset[EventType], upper: int) -> Page:
+        """Rows and blocks are merged below ``upper``: what is committed meanwhile waits."""
+        rows: list[Event] = []
+        if types - BLOCK_TYPES:
+            rows = [
+                _event(cursor, body)
+                for cursor, body in self._reader("journal.db").execute(
+                    "SELECT cursor, body FROM event WHERE cursor > ? AND cursor <= ?"
+                    " AND type IN (SELECT value FROM json_each(?)) ORDER BY cursor LIMIT ?",
+                    (after, upper, json.dumps(sorted(types)), limit),
+                )
+            ]
+        if types & BLOCK_TYPES:
+            bound = rows[-1].cursor if len(rows) == limit else upper
+            rows += self._read_blocks(after, bound, limit, types)
+            rows.sort(key=lambda event: event.cursor)
+            del rows[limit:]
+        return Page(rows, rows[-1].cursor if len(rows) == limit else max(after, upper))
+
+    def _read_blocks(
+        self, after: int, upper: int, limit: int, types: frozenset[EventType]
+    ) -> list[Event]:
+        codec, names, found = BlockCodec(), self._names(), list[Event]()
+        for _, connection in self._days(after):
+            start = connection.execute(
+                "SELECT max(first) FROM block WHERE first <= ?", (after + 1,)
+            ).fetchone()[0]
+            for first, body in connection.execute(
+                "SELECT first, body FROM block WHERE first >= ? AND first <= ? AND last > ?"
+                " ORDER BY first",
+                (start or 0, upper, after),
+            ):
+                found += (
+                    event
+                    for event in codec.unpack(body, first, names.__getitem__, types)
+                    if after < event.cursor <= upper
+                )
+                if len(found) >= limit:
+                    return found
+        return found
+
+    def _names(self) -> dict[int, str]:
+        """Device numbers to ids, read once, and the new ones since."""
+        names: dict[int, str] | None = getattr(self._local, "names", None)
+        if names is None:
+            names = self._local.names = {}
+        names.update(
+            self._reader("journal.db").execute(
+                "SELECT no, id FROM device WHERE no > ?", (len(names),)
+            )
+        )
+        return names
+
+    def _days(self, after: int) -> Iterator[tuple[int, sqlite3.Connection]]:
+        """The daily files that may hold events beyond the cursor, in order."""
+        days = self._reader("journal.db").execute("SELECT first, name FROM day ORDER BY first")
+        found = days.fetchall()
+        for at, (first, name) in enumerate(found):
+            is_past = at + 1 < len(found) and found[at + 1][0] - 1 <= after
+            if not is_past and (self._folder / name).exists():
+                yield first, self._reader(name)
+
+    def _reader(self, name: str) -> sqlite3.Connection:
+        """This thread's connection to that file."""
+        files: dict[str, sqlite3.Connection] | None = getattr(self._local, "open", None)
+        if files is None:
+            files = self._local.open = {}
+        if name not in files:
+            files[name] = open_database(self._folder / name)
+            self._opened.append(files[name])
+        return files[name]
+
+    async def _rows(self, sql: str, *values: object) -> list[Any]:
+        return await self._in_reader(
+            lambda: self._reader("journal.db").execute(sql, values).fetchall()
+        )
+
+    async def _in_reader(self, work: Callable[..., T], *values: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *values)
+
+
+def _event(cursor: int, body: bytes) -> Event:
+    event: Event = _decode_event(body)
+    return msgspec.structs.replace(event, cursor=cursor)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection whose commits survive a power cut."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
