@@ -1,0 +1,37 @@
+# What a newcomer types. Each target installs what it needs the first time.
+.PHONY: setup run test check lint bench lock clean
+
+setup: .venv/.test-stamp
+
+run: .venv/.run-stamp
+	@.venv/bin/fieldgate demo $(ARGS)
+
+test: .venv/.test-stamp
+	@.venv/bin/pytest $(ARGS)
+
+# The fast half of CI, in under a minute.
+check: lint
+	@.venv/bin/pytest -m "not slow" $(ARGS)
+
+lint: .venv/.test-stamp
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: .venv/.test-stamp
+	@.venv/bin/fieldgate bench $(ARGS)
+
+# Newer versions of everything: make lock ARGS=--upgrade
+lock: .venv/.test-stamp
+	@.venv/bin/pip install --quiet uv
+	@.venv/bin/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal \
+		--quiet --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is newer than what it was made from: nothing to set up.
+.venv/.run-stamp .venv/.test-stamp: .venv/.%-stamp: pyproject.toml requirements.lock scripts/setup.sh
+	@scripts/setup.sh $*
