@@ -1,0 +1,174 @@
+"""What the device sees: a fresh JPEG from a camera, a file or a stream, and how well it sees."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import cv2  # imported where it is used: an agent without a camera saves 28 MB
+
+CameraHealth: TypeAlias = Literal["ok", "covered", "dark", "blurred", "lost", "none"]
+Frame: TypeAlias = Any  # a cv2 image: height by width by 3 bytes, blue green red
+
+STILL_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+OPEN_TIMEOUT_MS, READ_TIMEOUT_MS = 5_000, 5_000
+DRAIN_S = 2.0
+ASSUMED_FPS = 25.0
+
+LOOK_WIDTH_PX = 320
+COVERED_CONTRAST, COVERED_RELATIVE_CONTRAST = 2.0, 0.06
+DARK_BRIGHTNESS = 25.0
+BLURRED_SHARPNESS = 0.01
+
+
+class Picture(NamedTuple):
+    """One JPEG and when it was taken (ms UTC)."""
+
+    jpeg: bytes
+    width_px: int
+    height_px: int
+    taken_ms: int
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Camera:
+    """One source of pictures, opened when the first is taken and again when it was lost.
+
+    ``source``: a device (``0``, ``/dev/video0``), a stream (``rtsp://…``, ``http://…``),
+    a film, which gives frame after frame and starts anew at its end, or a still,
+    which is read anew each time. Pictures wider than ``width_px`` are made smaller.
+    The methods block and may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        width_px: int | None = None,
+        jpeg_quality: int = 80,
+        now_ms: Callable[[], int] = _wall_ms,
+    ) -> None:
+        self._source, self._width_px = source, width_px
+        self._jpeg_quality, self._now_ms = jpeg_quality, now_ms
+        self.health: CameraHealth = "none"  # until the first picture
+        self._is_still = PurePath(source).suffix.lower() in STILL_SUFFIXES and "://" not in source
+        self._is_device = source.isdecimal() or source.startswith("/dev/")
+        self._is_live = self._is_device or "://" in source
+        self._capture: cv2.VideoCapture | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> Picture | None:
+        """A picture of now, or None where the camera is lost. Sets ``health``."""
+        import cv2  # noqa: PLC0415
+
+        with self._lock:
+            frame = cv2.imread(self._source) if self._is_still else self._frame()
+            taken_ms = self._now_ms()
+        if frame is None:
+            self.health = "lost"
+            return None
+        self.health = health_of(frame)
+        frame = _no_wider(frame, self._width_px)
+        done, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality])
+        assert done, "an 8-bit image always makes a JPEG"
+        height_px, width_px = frame.shape[:2]
+        return Picture(jpeg.tobytes(), width_px, height_px, taken_ms)
+
+    def close(self) -> None:
+        """Let go of the source; the next picture opens it again."""
+        with self._lock:
+            self._release()
+
+    def _frame(self) -> Frame | None:
+        """The next frame. A source that fails is opened anew once: a film at its end,
+        a camera that was plugged in again, a stream whose server was restarted."""
+        for _ in range(2):
+            was_open = self._capture is not None
+            capture = self._capture = self._capture or self._opened()
+            frame = _fresh_frame(capture) if self._is_live else capture.read()[1]
+            if frame is not None:
+                return frame
+            self._release()
+            if not was_open:
+                break
+        return None
+
+    def _opened(self) -> cv2.VideoCapture:
+        """The source, opened if that can be done: reading from it says whether."""
+        import cv2  # noqa: PLC0415
+
+        if not self._is_device:
+            timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+            timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
+            return cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, timeouts)
+        device: int | str = int(self._source) if self._source.isdecimal() else self._source
+        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if self._width_px is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._width_px)
+        return capture
+
+    def _release(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+def _fresh_frame(capture: cv2.VideoCapture) -> Frame | None:
+    """A live frame: one that had to be waited for. Those that come at once were buffered
+    since the last picture. Half a frame interval tells the two apart."""
+    import cv2  # noqa: PLC0415
+
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    waited_s = 0.5 / (fps if 1 <= fps <= 60 else ASSUMED_FPS)
+    give_up_s = time.monotonic() + DRAIN_S
+    while True:
+        started_s = time.monotonic()
+        if not capture.grab():
+            return None
+        now_s = time.monotonic()
+        if now_s - started_s >= waited_s or now_s >= give_up_s:
+            return capture.retrieve()[1]
+
+
+def _no_wider(frame: Frame, width_px: int | None) -> Frame:
+    import cv2  # noqa: PLC0415
+
+    height, width = frame.shape[:2]
+    if width_px is None or width <= width_px:
+        return frame
+    size = (width_px, max(1, round(height * width_px / width)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def health_of(frame: Frame) -> CameraHealth:
+    """How well the camera sees, from three numbers of the grey picture, 320 pixels wide,
+    smoothed over 3 by 3 pixels against the sensor's noise:
+
+    - brightness: the mean, 0 to 255;
+    - contrast: the standard deviation;
+    - sharpness: the variance of the Laplacian as a share of the contrast squared,
+      so that it does not follow the light.
+
+    Hardly any contrast, for itself or against the brightness: covered, whatever the
+    colour of the cover. A room without any light looks the same. Some contrast but
+    little brightness: dark. Light and contrast, but no edges: blurred.
+    """
+    import cv2  # noqa: PLC0415
+
+    grey = _no_wider(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), LOOK_WIDTH_PX)
+    grey = cv2.GaussianBlur(grey, (3, 3), 0)
+    brightness, contrast = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
+    if contrast < max(COVERED_CONTRAST, COVERED_RELATIVE_CONTRAST * brightness):
+        return "covered"
+    if brightness < DARK_BRIGHTNESS:
+        return "dark"
+    edges = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_64F))[1][0, 0])
+    return "blurred" if (edges / contrast) ** 2 < BLURRED_SHARPNESS else "ok"
