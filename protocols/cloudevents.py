@@ -32,7 +32,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
 def rfc3339(millis: int) -> str:
     """Milliseconds since 1970 as ``2026-11-22T03:00:00.000Z``; OverflowError past year 9999."""
     moment = _EPOCH + timedelta(milliseconds=millis)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def event_type(name: str) -> str:

@@ -9,6 +9,7 @@ that names the field and the value. So strangeness costs only who sends it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
@@ -63,6 +64,9 @@ _msgpack_fixes = msgspec.msgpack.Decoder(list[Fix])
 # What the decoders raise on bytes that they cannot take.
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+# JSON with so many digits in a row may hold a number past 64 bits, which the fast way would take.
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
 
 class Identity(NamedTuple):
     """``boot`` and ``seq`` of a message whose rest may be unreadable."""
@@ -100,14 +104,14 @@ def encode(message: UpMessage | DownMessage, *, as_json: bool = False) -> bytes:
 def decode(payload: bytes, kind: type[_S]) -> _S:
     """One message of that type; raise ProtocolError with the field and the value."""
     _check_size(payload)
-    decoders = _json_decoders if is_json(payload) else _msgpack_decoders
-    try:
-        message: _S = decoders[kind].decode(payload)
-    except _REFUSALS:
-        return _convert(_parse_map(payload), kind)
-    if getattr(message, "seq", 1) > MAX_SEQ:
-        raise FieldInvalid("seq", "must be at most 2^64-1", getattr(message, "seq", None))
-    return message
+    as_json = is_json(payload)
+    if not (as_json and _LONG_NUMBER.search(payload)):
+        try:
+            message: _S = (_json_decoders if as_json else _msgpack_decoders)[kind].decode(payload)
+            return message
+        except _REFUSALS:
+            pass
+    return _convert(_parse_map(payload), kind)
 
 
 def decode_fixes(payload: bytes) -> list[Fix | Refused]:
@@ -122,12 +126,14 @@ def decode_fixes(payload: bytes) -> list[Fix | Refused]:
             return [decode(payload, Fix)]
         except ProtocolError as error:
             return [Refused(error, payload, identity_of(payload))]
-    try:
-        fixes = (_json_fixes if is_json(payload) else _msgpack_fixes).decode(payload)
-        if len(fixes) <= MAX_FIXES and all(fix.seq <= MAX_SEQ for fix in fixes):
-            return [*fixes]
-    except _REFUSALS:
-        pass
+    as_json = is_json(payload)
+    if not (as_json and _LONG_NUMBER.search(payload)):
+        try:
+            fixes = (_json_fixes if as_json else _msgpack_fixes).decode(payload)
+            if len(fixes) <= MAX_FIXES:
+                return [*fixes]
+        except _REFUSALS:
+            pass
     items = _parse(payload)
     if len(items) > MAX_FIXES:
         raise TooLarge("fixes in one message", MAX_FIXES, len(items))
@@ -214,7 +220,7 @@ def _parse(payload: bytes) -> Any:
     NaN, infinities and broken text pass, so that an alarm is not lost for them."""
     try:
         if is_json(payload):
-            value = json.loads(payload.decode("utf-8", "replace"))
+            value = json.loads(payload.decode("utf-8", "replace"), parse_int=_whole_number)
         else:
             value = msgpack.unpackb(
                 payload, strict_map_key=False, unicode_errors="replace", timestamp=0
@@ -228,6 +234,13 @@ def _parse(payload: bytes) -> Any:
         detail = str(error) or type(error).__name__
         raise Malformed(f"not well-formed {form}: {detail}") from None
     return _bounded(value, MAX_NESTING)
+
+
+def _whole_number(digits: str) -> int | float:
+    """A float where 64 bits cannot hold the number, so that no key takes it for a whole one."""
+    if len(digits) <= 20 and -(2**63) <= (number := int(digits)) <= MAX_SEQ:
+        return number
+    return float(digits)
 
 
 def _bounded(value: Any, depth: int) -> Any:
@@ -256,25 +269,27 @@ def _convert(value: Any, kind: type[_S]) -> _S:
         raise Malformed(f"expected a map, got {type(value).__name__}")
     known = {name: value[name] for name in kind.__struct_encode_fields__ if name in value}
     try:
-        message = msgspec.convert(known, kind)
+        return msgspec.convert(known, kind)
     except msgspec.ValidationError as error:
         raise _field_error(error, known) from None
-    if getattr(message, "seq", 1) > MAX_SEQ:
-        raise FieldInvalid("seq", "must be at most 2^64-1", known["seq"])
-    return message
 
 
 def _field_error(error: msgspec.ValidationError, known: dict[str, Any]) -> FieldInvalid:
     """msgspec's words, taken apart: ``Expected `int`, got `str` - at `$.seq``` and the value."""
-    problem, _, path = str(error).partition(" - at ")
-    path = path.strip("`").removeprefix("$").removeprefix(".")
-    value: Any = known
-    for step in path.split("."):
-        name = step.partition("[")[0]
-        value = value.get(name) if isinstance(value, dict) else None
+    problem, _, where = str(error).rpartition(" - at ")
+    if not problem:  # the message itself is at fault
+        problem, where = where, ""
+    path = where.rpartition("in ")[2].strip("`").removeprefix("$").removeprefix(".")
     if "missing required field" in problem:
         missing = problem.rpartition("field ")[2].strip("`")
         return FieldInvalid(f"{path}.{missing}".lstrip("."), "required key is missing")
+    if problem.startswith("Invalid enum value"):
+        problem = "Not a word of the contract"
+    value: Any = known
+    for step in re.findall(r"\w+|\.\.\.", path):
+        if step == "...":  # some value of a map: msgspec does not say which
+            break
+        value = value[int(step) if step.isdigit() else step]
     return FieldInvalid(path or "message", problem[:1].lower() + problem[1:], value)
 
 

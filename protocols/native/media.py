@@ -41,10 +41,8 @@ def check_chunk(chunk: MediaChunk) -> None:
     """Raise MediaInvalid if the chunk contradicts itself."""
     if chunk.n >= chunk.of:
         raise MediaInvalid(f"n: {chunk.n} is not below of: {chunk.of}")
-    if chunk.size > chunk.of * MAX_CHUNK_BYTES:
-        raise MediaInvalid(f"size: {chunk.size} bytes do not fit into of: {chunk.of} chunks")
-    if chunk.n == 0 and chunk.taken is None:
-        raise MediaInvalid("taken: required in chunk 0")
+    if not chunk.of <= chunk.size <= chunk.of * MAX_CHUNK_BYTES:
+        raise MediaInvalid(f"size: {chunk.size} bytes do not make of: {chunk.of} chunks")
 
 
 def join(identity: str, size: int, count: int, parts: Mapping[int, bytes]) -> bytes:

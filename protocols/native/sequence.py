@@ -43,8 +43,8 @@ class Window:
         return True
 
     def add_range(self, first: int, last: int) -> None:
-        """Take the numbers from first to last, some of which may be held."""
-        if last <= self.held_to:
+        """Take the numbers from first to last, some of which may be held; none if last < first."""
+        if last <= self.held_to or last < first:
             return
         islands = self._islands
         # Everything that touches [first - 1, last + 1] melts into one range.
@@ -68,13 +68,11 @@ class Window:
 
     def give_up(self, first: int, last: int) -> int:
         """The device no longer has these: wait for them no more. How many were missing."""
-        missing = sum(
-            min(to, last) - max(since, first) + 1
-            for since, to in self.missing()
-            if since <= last and to >= first
+        held = [1, self.held_to, *self._islands]
+        missing = max(0, last - first + 1) - sum(
+            max(0, min(to, last) - max(since, first) + 1)
+            for since, to in zip(held[::2], held[1::2], strict=True)
         )
-        top = max(self.highest, last)  # those above all that was seen are missing too
-        missing += max(0, last - max(self.highest, first - 1)) if top == last else 0
         self.given_up += missing
         self.add_range(first, last)
         return missing
