@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from protocols.model import Stage
 
+REPEAT_MS = 10 * 60 * 1000
+"""The same bytes in quarantine within this time only raise a count (contract 3.6)."""
+
 
 class EventType(IntEnum):
     """The kinds of events, by their numbers on disk. Numbers are never used again."""
@@ -154,6 +157,13 @@ class Page(NamedTuple):
     next: int
 
 
+class Recovered(NamedTuple):
+    """What a restart starts from: states as of ``checkpoint``; later events are to be replayed."""
+
+    checkpoint: int
+    states: dict[str, bytes]
+
+
 class CommitFailed(Exception):
     """A commit ended in an error: whether it is on disk is not known.
 
@@ -210,9 +220,11 @@ class Journal(Reader, Protocol):
     def save_states(self, states: dict[str, bytes], checkpoint: int) -> asyncio.Future[None]:
         """Keep what is known of devices, no older than the checkpoint's cursor."""
 
-    @property
-    def blocks_waiting(self) -> int:
-        """Blocks handed over and not yet committed."""
+    def recover(self) -> Recovered:
+        """What a restart starts from. Blocks: for the start."""
+
+    def open_alarms(self) -> list[AlarmRecord]:
+        """All alarms not closed, oldest first. Blocks: for the start."""
 
 
 def plain(message: Struct, *leave: str) -> dict[str, Any]:

@@ -16,26 +16,27 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from gateway.journal.base import AlarmRecord, Block, Change, EventType, Quarantined
+from gateway.journal.base import (
+    REPEAT_MS,
+    AlarmRecord,
+    Block,
+    Change,
+    EventType,
+    Quarantined,
+    Recovered,
+)
 from gateway.journal.blocks import BlockCodec
+from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, decode_alarm, open_database
 from gateway.journal.writer import Writer
 
 QUARANTINE_ROWS = 100_000
-REPEAT_MS = 10 * 60 * 1000  # the same bytes within this time only raise a count (contract 3.6)
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Recovered(NamedTuple):
-    """What a restart starts from: states as of ``checkpoint``; later events are to be replayed."""
-
-    checkpoint: int
-    states: dict[str, bytes]
 
 
 class SqliteJournal(SqliteReader):
@@ -46,6 +47,8 @@ class SqliteJournal(SqliteReader):
     ) -> None:
         super().__init__(folder)
         self._now_ms = now_ms
+        self.pictures: PictureStore
+        self.failed = asyncio.Event()
         self._writer = Writer(self._commit_changes, self._commit_block, self._chore)
         # Of the writer's thread alone:
         self._codec = BlockCodec()
@@ -59,6 +62,7 @@ class SqliteJournal(SqliteReader):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._main = open_database(self._folder / "journal.db")
         migrate(self._main)
+        self.pictures = PictureStore(self._folder / "pictures")
         self._numbers = dict(self._main.execute("SELECT id, no FROM device"))
         newest = self._main.execute("SELECT max(cursor) FROM event").fetchone()[0] or 0
         row = self._main.execute("SELECT name FROM day ORDER BY first DESC LIMIT 1").fetchone()
@@ -74,14 +78,10 @@ class SqliteJournal(SqliteReader):
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self._writer.stop)
         self._close_readers()
+        self.pictures.close()
         self._main.close()
         if self._telemetry is not None:
             self._telemetry.close()
-
-    @property
-    def blocks_waiting(self) -> int:
-        """Blocks handed over and not yet committed."""
-        return self._writer.blocks_waiting
 
     def commit(self, change: Change) -> asyncio.Future[tuple[list[int], int]]:
         """Commit at once. A cursor of 0 stands for an event whose id was known already."""
@@ -117,7 +117,10 @@ class SqliteJournal(SqliteReader):
         await self._writer.submit_chore(chore)
 
     def _advance(self, future: asyncio.Future[Any]) -> None:
-        if future.cancelled() or future.exception() is not None:
+        if future.cancelled():
+            return
+        if future.exception() is not None:
+            self.failed.set()
             return
         cursors, _ = future.result()
         self._advance_to(max(cursors, default=0))
@@ -187,6 +190,8 @@ class SqliteJournal(SqliteReader):
                 self._keep_quarantined(block.quarantined)
         if not block.entries:
             return (self._cursor, self._cursor), stored
+        if block.chunks:
+            self.pictures.keep(block.chunks)
         self._number_devices(block)
         telemetry = self._telemetry_of(stored)
         first, last = self._cursor + 1, self._cursor + len(block.entries)

@@ -56,11 +56,6 @@ class Writer:
         if self._thread.ident is not None:
             self._thread.join()
 
-    @property
-    def blocks_waiting(self) -> int:
-        """Blocks handed over and not yet taken up."""
-        return len(self._blocks)
-
     def submit_change(self, change: Change) -> asyncio.Future[Any]:
         """Commit a change before any block that waits."""
         return self._submit(self._changes, change)

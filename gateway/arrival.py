@@ -1,0 +1,118 @@
+"""A message as it came in, and what an alarm among them says once it is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway.alarms import AlarmMessage
+from gateway.journal.base import Quarantined, plain
+from gateway.twins import SKEW_MS, Twin, clock_flags
+from protocols.errors import ProtocolError
+from protocols.native import codec
+
+
+class Arrival(NamedTuple):
+    """Bytes from a device. ``received``: ms since 1970 by the gateway's clock."""
+
+    topic: str
+    device: str
+    channel: str
+    payload: bytes
+    received: int
+    qos: int = 1
+    retained: bool = False
+
+
+class Registered(NamedTuple):
+    """What the registry says of a device: the place of a fixed one, in WGS-84 degrees."""
+
+    kind: str
+    lat: float | None
+    lon: float | None
+
+
+def quarantined(arrival: Arrival, reason: str, detail: str) -> Quarantined:
+    """The arrival's bytes, to be kept with why."""
+    return Quarantined(
+        topic=arrival.topic,
+        device=arrival.device,
+        reason=reason,
+        detail=detail[:500],
+        payload=arrival.payload,
+        first_ms=arrival.received,
+        last_ms=arrival.received,
+    )
+
+
+def refused(arrival: Arrival, error: ProtocolError) -> Quarantined:
+    """The arrival's bytes, refused by the codec."""
+    return quarantined(arrival, error.reason, str(error))
+
+
+def arrival_flags(arrival: Arrival, registered: Registered | None) -> tuple[str, ...]:
+    """What is odd in how an alarm came."""
+    flags: tuple[str, ...] = ()
+    if arrival.qos == 0:
+        flags += ("qos0",)
+    if registered is None:
+        flags += ("unregistered",)
+    return flags
+
+
+def read_alarm(
+    arrival: Arrival, registered: Registered | None, twin: Twin
+) -> tuple[AlarmMessage, tuple[Quarantined, ...]]:
+    """An alarm with all that is to be said of it, and its bytes where a part was unreadable.
+
+    Raise ProtocolError if not even its boot and number can be read.
+    """
+    alarm, salvage_flags, bad_pos = codec.decode_alarm(arrival.payload)
+    if alarm.of is not None and alarm.of >= alarm.seq:
+        alarm = msgspec.structs.replace(alarm, of=None)
+        salvage_flags += ("of_invalid",)
+    offset_ms = twin.clock.observe(alarm.t, arrival.received)
+    data, place_flags = _placed(plain(alarm), bad_pos, registered)
+    flags = (
+        *arrival_flags(arrival, registered),
+        *clock_flags(alarm.t, arrival.received, offset_ms),
+        *salvage_flags,
+        *place_flags,
+    )
+    message = AlarmMessage(
+        device=arrival.device,
+        alarm=alarm,
+        data=data,
+        flags=tuple(dict.fromkeys(flags)),
+        received=arrival.received,
+        clock_offset_ms=offset_ms,
+    )
+    if not salvage_flags:
+        return message, ()
+    detail = f"alarm kept, left out: {', '.join(salvage_flags)}"
+    return message, (quarantined(arrival, "field_invalid", detail),)
+
+
+def _placed(
+    data: dict[str, Any], bad_pos: object, registered: Registered | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The alarm's place: as sent, or the registered address where what was sent is none."""
+    flags: tuple[str, ...] = ()
+    pos = data.get("pos")
+    if bad_pos is not None:
+        # Only what JSON can hold is shown; the bytes themselves are in quarantine.
+        pos = data["pos"] = json.loads(json.dumps(bad_pos, default=repr, skipkeys=True))
+    elif pos is not None and pos["fix"] == 0:
+        flags += ("position_no_fix",)
+    elif pos is not None and data["t"] > 0 and abs(data["t"] - pos.get("t", data["t"])) > SKEW_MS:
+        return data, ("position_old",)
+    elif pos is not None:
+        return data, ()
+    if registered is None or registered.lat is None or registered.lon is None:
+        return data, flags if pos is not None else (*flags, "position_missing")
+    if pos is not None:
+        data["pos_sent"] = pos
+    data["pos"] = {"lat": registered.lat, "lon": registered.lon, "fix": 2, "src": "fixed"}
+    return data, (*flags, "position_registered")

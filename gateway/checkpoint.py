@@ -1,0 +1,130 @@
+"""What is known of devices, kept every now and then, so that a restart is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from gateway.journal.base import BLOCK_TYPES, Event, EventType, Journal
+from gateway.ledger import Ledger
+from gateway.twins import Twin, Twins
+from protocols.model import DutyReport, Fix, Lane, LostRange, Presence, Status
+
+log = structlog.get_logger()
+
+EVERY_S = 10.0
+EVERY_EVENTS = 200_000
+"""A checkpoint comes after so long or so many events, so a restart replays no more than these."""
+
+SLICE = 500
+REPLAY_PAGE = 10_000
+
+
+class DeviceState(Struct):
+    """One device in a checkpoint."""
+
+    twin: Twin
+    ledger: dict[str, Any]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(DeviceState).decode
+
+
+class Checkpoints:
+    """Keeps and restores twins and ledgers.
+
+    A state kept may be newer than the checkpoint's cursor, never older: to
+    replay an event that it has already taken changes nothing.
+    """
+
+    def __init__(
+        self, *, journal: Journal, ledger: Ledger, twins: Twins, touched: set[str]
+    ) -> None:
+        self._journal = journal
+        self._ledger = ledger
+        self._twins = twins
+        self._touched = touched
+        self._cursor = 0
+
+    async def restore(self) -> None:
+        """Bring twins and ledgers to the end of the journal."""
+        started = time.monotonic()
+        recovered = self._journal.recover()
+        for device, body in recovered.states.items():
+            state = _decode(body)
+            self._twins.restore(state.twin)
+            self._ledger.restore(device, state.ledger)
+        self._cursor = recovered.checkpoint
+        replayed = 0
+        while True:
+            page = await self._journal.read(self._cursor, REPLAY_PAGE, frozenset(EventType))
+            for event in page.events:
+                self._replay(event)
+            replayed += len(page.events)
+            self._cursor = page.next
+            if len(page.events) < REPLAY_PAGE:
+                break
+        log.info(
+            "restored",
+            devices=len(recovered.states),
+            replayed=replayed,
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    async def run(self) -> None:
+        """Keep states for ever."""
+        kept = time.monotonic()
+        while True:
+            await asyncio.sleep(1)
+            late = time.monotonic() - kept >= EVERY_S
+            if late or self._journal.last_cursor - self._cursor >= EVERY_EVENTS:
+                await self.keep()
+                kept = time.monotonic()
+
+    async def keep(self) -> None:
+        """Keep the states of the devices that changed, some at a time."""
+        checkpoint = self._journal.last_cursor
+        # Who waited for those commits runs before who waits for a later turn of the
+        # writer: then what they brought is held and known, and may be left out of a replay.
+        await self._journal.save_states({}, self._cursor)
+        devices = sorted(self._touched)
+        self._touched.clear()
+        for at in range(0, max(len(devices), 1), SLICE):
+            states = {
+                device: _encode(DeviceState(self._twins.of(device), self._ledger.snapshot(device)))
+                for device in devices[at : at + SLICE]
+            }
+            is_last = at + SLICE >= len(devices)
+            await self._journal.save_states(states, checkpoint if is_last else self._cursor)
+        self._cursor = checkpoint
+
+    def _replay(self, event: Event) -> None:
+        twin, ledger = self._twins.of(event.device), self._ledger.of(event.device)
+        data = event.data
+        self._touched.add(event.device)
+        if "boot" in data and "seq" in data:
+            lane = Lane.TELEMETRY if event.type in BLOCK_TYPES else Lane.PRIORITY
+            ledger.window(data["boot"], lane).add(data["seq"])
+            twin.clock.observe(event.t, event.received)
+            twin.heard(event.received)
+        match event.type:
+            case EventType.POSITION:
+                fix = Fix(**data)
+                ledger.remember(fix.boot, fix.seq, fix)
+                twin.take_fix(fix, event.received)
+            case EventType.STATUS:
+                lost = tuple(LostRange(*each) for each in data.get("lost", ()))
+                status = Status(**{**data, "lost": lost or None})
+                ledger.remember(status.boot, status.seq, status)
+                twin.take_status(status, event.received)
+                self._ledger.give_up(event.device, lost)
+            case EventType.DUTY:
+                twin.take_duty(msgspec.convert(data, DutyReport), event.received)
+            case EventType.PRESENCE:
+                twin.take_presence(Presence(**data))

@@ -1,0 +1,92 @@
+"""The gateway's settings: defaults, TOML file, environment, command line, in that order."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+ENVIRONMENT_PREFIX = "FIELDGATE_"
+
+
+class ConfigError(Exception):
+    """A setting is wrong: which, and why."""
+
+
+class HostPort(NamedTuple):
+    """Where to listen or connect; port 0 picks a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One receiver of the feed by push. ``secret``: ``whsec_…`` as in Standard Webhooks."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://")]
+    secret: Annotated[str, Meta(pattern=r"^whsec_")]
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] = "core"
+    types: list[str] | None = None
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings. ``broker``: URL of an outside broker, ``mqtt://USER:PASSWORD@HOST:PORT``."""
+
+    data: str = "data"
+    mqtt: str = "127.0.0.1:1883"
+    http: str = "127.0.0.1:8110"
+    broker: str | None = None
+    prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")] = "field"
+    stale_after_s: Annotated[float, Meta(gt=0)] = 60.0
+    webhooks: list[WebhookSettings] = []
+
+    @property
+    def folder(self) -> Path:
+        """Where all state is."""
+        return Path(self.data)
+
+
+def load(
+    path: Path | None,
+    command_line: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings in force; raise ConfigError naming the key and what is wrong with it."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text())
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: {error}") from error
+    for name in ("data", "mqtt", "http", "broker", "prefix"):
+        if ENVIRONMENT_PREFIX + name.upper() in environment:
+            values[name] = environment[ENVIRONMENT_PREFIX + name.upper()]
+    stale = environment.get(ENVIRONMENT_PREFIX + "STALE_AFTER_S")
+    if stale is not None:
+        values["stale_after_s"] = stale
+    values.update({key: value for key, value in command_line.items() if value is not None})
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error).replace("`$.", "`")) from error
+    host_port("mqtt", settings.mqtt)
+    host_port("http", settings.http)
+    return settings
+
+
+def host_port(key: str, text: str) -> HostPort:
+    """``HOST:PORT`` taken apart; raise ConfigError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"{key}: expected HOST:PORT, got {text!r}")
+    return HostPort(host.strip("[]"), int(port))

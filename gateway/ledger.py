@@ -1,0 +1,158 @@
+"""What each device has sent, and what is missing: windows by boot and lane, and counts."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from protocols.model import Lane, LostRange
+from protocols.native.sequence import Window
+
+MAX_BOOTS = 64
+"""Boots remembered per device. Telemetry of an older one would be kept a second time."""
+
+RECENT = 64
+"""Telemetry messages per device whose bodies are compared when they come again."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Counts(Struct):
+    """What happened to a device's messages beside being held."""
+
+    duplicates: int = 0
+    conflicts: int = 0
+    refused: int = 0
+    given_up: int = 0
+
+
+class DeviceLedger:
+    """One device's windows, the newest ``MAX_BOOTS`` boots of each lane."""
+
+    __slots__ = ("_recent", "counts", "windows")
+
+    def __init__(self) -> None:
+        self.windows: dict[tuple[int, Lane], Window] = {}
+        self.counts = Counts()
+        self._recent: array[int] | None = None
+
+    def window(self, boot: int, lane: Lane) -> Window:
+        """The window of that boot and lane, new if need be."""
+        window = self.windows.get((boot, lane))
+        if window is None:
+            window = self.windows[boot, lane] = Window()
+            boots = sorted({boot for boot, _ in self.windows})
+            if len(boots) > MAX_BOOTS:
+                for each in Lane:
+                    self.windows.pop((boots[0], each), None)
+        return window
+
+    def boots(self) -> list[int]:
+        """The boots known, oldest first."""
+        return sorted({boot for boot, _ in self.windows})
+
+    def remember(self, boot: int, seq: int, body: object) -> None:
+        """Keep a telemetry message's checksum, to tell a repetition from a conflict."""
+        if self._recent is None:
+            self._recent = array("Q", bytes(8 * RECENT))
+        self._recent[seq % RECENT] = _tagged(boot, seq, body)
+
+    def contradicts(self, boot: int, seq: int, body: object) -> bool:
+        """Whether another body under the same number is remembered."""
+        if self._recent is None:
+            return False
+        seen, this = self._recent[seq % RECENT], _tagged(boot, seq, body)
+        return seen >> 32 == this >> 32 and seen != this
+
+
+def _tagged(boot: int, seq: int, body: object) -> int:
+    tag = (boot * 2654435761 + seq) & 0xFFFFFFFF or 1
+    return tag << 32 | crc32(_encode(body))
+
+
+class Ledger:
+    """All devices' ledgers. Numbers enter only when their messages are committed."""
+
+    def __init__(self) -> None:
+        self._devices: dict[str, DeviceLedger] = {}
+
+    def of(self, device: str) -> DeviceLedger:
+        """A device's ledger, new if need be."""
+        ledger = self._devices.get(device)
+        if ledger is None:
+            ledger = self._devices[device] = DeviceLedger()
+        return ledger
+
+    def holds(self, device: str, boot: int, lane: Lane, seq: int) -> bool:
+        """Whether that message is committed."""
+        ledger = self._devices.get(device)
+        window = ledger.windows.get((boot, lane)) if ledger is not None else None
+        return window is not None and seq in window
+
+    def give_up(self, device: str, ranges: tuple[LostRange, ...]) -> None:
+        """The device no longer has these: ask for them no more, and count them."""
+        ledger = self.of(device)
+        for boot, first, last in ((r.boot, r.first, r.last) for r in ranges):
+            if first <= last:
+                lost = ledger.window(boot, Lane.TELEMETRY).give_up(first, last)
+                ledger.counts.given_up += lost
+
+    def view(self, device: str) -> dict[str, Any] | None:
+        """What an operator sees of one device, or None if it never sent anything."""
+        ledger = self._devices.get(device)
+        if ledger is None:
+            return None
+        lanes: list[dict[str, Any]] = []
+        for (boot, lane), window in sorted(ledger.windows.items()):
+            missing = list(window.missing())
+            lanes.append(
+                {
+                    "boot": boot,
+                    "lane": lane,
+                    "held_to": window.held_to,
+                    "highest": window.highest,
+                    "missing": window.missing_count(),
+                    "ranges": missing[:100],
+                    "given_up": window.given_up,
+                }
+            )
+        return {"device": device, **msgspec.to_builtins(ledger.counts), "lanes": lanes}
+
+    def views(self) -> Iterator[dict[str, Any]]:
+        """All devices' views, by their ids."""
+        for device in sorted(self._devices):
+            view = self.view(device)
+            if view is not None:
+                yield view
+
+    def totals(self) -> dict[str, int]:
+        """Counts over all devices: held, missing, duplicates, conflicts, refused, given_up."""
+        totals = dict.fromkeys(
+            ("held", "missing", "duplicates", "conflicts", "refused", "given_up"), 0
+        )
+        for ledger in self._devices.values():
+            for window in ledger.windows.values():
+                missing = window.missing_count()
+                totals["missing"] += missing
+                totals["held"] += window.highest - missing - window.given_up
+            for name, count in msgspec.to_builtins(ledger.counts).items():
+                totals[name] += count
+        return totals
+
+    def snapshot(self, device: str) -> dict[str, Any]:
+        """A device's ledger for a checkpoint."""
+        ledger = self.of(device)
+        windows = [[boot, lane, *w.as_list()] for (boot, lane), w in ledger.windows.items()]
+        return {"windows": windows, "counts": ledger.counts}
+
+    def restore(self, device: str, snapshot: dict[str, Any]) -> None:
+        """Take a snapshot back."""
+        ledger = self.of(device)
+        for boot, lane, *numbers in snapshot["windows"]:
+            ledger.windows[boot, Lane(lane)] = Window.from_list(numbers)
+        ledger.counts = msgspec.convert(snapshot["counts"], Counts)

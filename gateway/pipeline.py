@@ -1,0 +1,297 @@
+"""From a device's bytes to what the city knows, in one visible order:
+
+    decode -> commit -> receipt -> state -> feed
+
+Nothing is receipted, known or fed that is not committed. The feeds read the
+journal, each with its own cursor, so the last step is the commit's own doing.
+This file has the priority lane; telemetry.py takes the same steps in groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gateway.alarms import AlarmMessage, Alarms
+from gateway.arrival import (
+    Arrival,
+    Registered,
+    arrival_flags,
+    quarantined,
+    read_alarm,
+    refused,
+)
+from gateway.journal.base import (
+    REPEAT_MS,
+    AlarmRecord,
+    Change,
+    Event,
+    EventType,
+    Journal,
+    Quarantined,
+    plain,
+)
+from gateway.ledger import Ledger
+from gateway.metrics import Metrics
+from gateway.receipts import Receipts, alarm_stage
+from gateway.twins import Twins, clock_flags
+from protocols.errors import ProtocolError
+from protocols.model import AlarmStage, DutyReport, Lane, Presence, Reply, message_id
+from protocols.native import codec
+from protocols.native.topics import Up
+
+UNREADABLE_KEPT = 10_000
+
+
+class Reading(NamedTuple):
+    """What a message of the priority lane says. ``alarm`` is set on the alarm channel."""
+
+    device: str
+    boot: int
+    seq: int
+    event: Event
+    quarantined: tuple[Quarantined, ...] = ()
+    alarm: AlarmMessage | None = None
+    duty: DutyReport | None = None
+
+
+class Pipeline:
+    """The priority lane: alarms, duty reports, replies to commands, and presence."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        ledger: Ledger,
+        twins: Twins,
+        alarms: Alarms,
+        receipts: Receipts,
+        registered: Callable[[str], Registered | None],
+        metrics: Metrics,
+        touched: set[str],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._journal = journal
+        self._ledger = ledger
+        self._twins = twins
+        self._alarms = alarms
+        self._receipts = receipts
+        self._registered = registered
+        self._metrics = metrics
+        self._touched = touched  # devices that the next checkpoint has to keep
+        self._now_ms = now_ms
+        self._committing: dict[str, asyncio.Event] = {}
+        self._unreadable: OrderedDict[str, tuple[str, int]] = OrderedDict()
+
+    async def take(self, arrival: Arrival) -> None:
+        """Take one message; when this returns, it may be acknowledged to the broker.
+
+        Raise CommitFailed if it is not known to be kept: then it must not be.
+        """
+        self._metrics.received.labels(arrival.channel).inc()
+        if arrival.retained and arrival.channel != Up.PRESENCE:
+            why = "retained messages are not acted on: they may be of any age"
+            return await self._keep_aside(quarantined(arrival, "retained", why))
+        if arrival.channel == Up.PRESENCE:
+            return await self._presence(arrival)
+
+        try:
+            reading = self._decode(arrival)
+        except ProtocolError as error:
+            return await self._unread(arrival, error)
+
+        # The same id twice within the time of one commit waits for the first.
+        while (under_way := self._committing.get(reading.event.id)) is not None:
+            await under_way.wait()
+        if self._ledger.holds(reading.device, reading.boot, Lane.PRIORITY, reading.seq):
+            return await self._repeat(arrival, reading)
+
+        self._committing[reading.event.id] = done = asyncio.Event()
+        try:
+            record, change = await self._change(reading)
+            await self._journal.commit(change)
+            self._hold(reading.device, reading.boot, reading.seq, record)
+            self._know(arrival, reading)
+        finally:
+            del self._committing[reading.event.id]
+            done.set()
+        if reading.alarm is not None:
+            self._metrics.alarm_commit_s.observe((self._now_ms() - arrival.received) / 1000)
+            self._metrics.alarms.labels(reading.alarm.alarm.kind).inc()
+
+    # decode ------------------------------------------------------------------------------
+
+    def _decode(self, arrival: Arrival) -> Reading:
+        registered = self._registered(arrival.device)
+        twin = self._twins.of(arrival.device)
+        if arrival.channel == Up.ALARM:
+            alarm, aside = read_alarm(arrival, registered, twin)
+            event = Event(
+                type=EventType.ALARM_RAISED,
+                id=alarm.id,
+                device=alarm.device,
+                t=alarm.alarm.t,
+                received=alarm.received,
+                data=alarm.data,
+            )
+            return Reading(arrival.device, alarm.alarm.boot, alarm.alarm.seq, event, aside, alarm)
+        kind = DutyReport if arrival.channel == Up.DUTY else Reply
+        message = codec.decode(arrival.payload, kind)
+        offset_ms = twin.clock.observe(message.t, arrival.received)
+        event = Event(
+            type=EventType.DUTY if arrival.channel == Up.DUTY else EventType.COMMAND,
+            id=message_id(arrival.device, message.boot, Lane.PRIORITY, message.seq),
+            device=arrival.device,
+            t=message.t,
+            received=arrival.received,
+            clock_offset_ms=offset_ms,
+            flags=arrival_flags(arrival, registered)
+            + clock_flags(message.t, arrival.received, offset_ms),
+            data=plain(message),
+        )
+        duty = message if isinstance(message, DutyReport) else None
+        return Reading(arrival.device, message.boot, message.seq, event, duty=duty)
+
+    # commit ------------------------------------------------------------------------------
+
+    async def _change(self, reading: Reading) -> tuple[AlarmRecord | None, Change]:
+        if reading.alarm is None:
+            return None, Change(events=(reading.event,))
+        message = reading.alarm
+        alarm = message.alarm
+        if alarm.of is not None and await self._is_no_alarm(reading.device, alarm.boot, alarm.of):
+            message = message.on_its_own("of_invalid")
+        record, change = await self._alarms.take(message)
+        return record, change._replace(quarantined=reading.quarantined)
+
+    async def _is_no_alarm(self, device: str, boot: int, seq: int) -> bool:
+        """Whether that number is held and names something else than an alarm."""
+        if not self._ledger.holds(device, boot, Lane.PRIORITY, seq):
+            return False
+        return await self._alarms.find(message_id(device, boot, Lane.PRIORITY, seq)) is None
+
+    # receipt -----------------------------------------------------------------------------
+
+    def _hold(self, device: str, boot: int, seq: int, record: AlarmRecord | None) -> None:
+        self._ledger.of(device).window(boot, Lane.PRIORITY).add(seq)
+        self._touched.add(device)
+        stages: list[AlarmStage] = []
+        if record is not None and record.boot == boot:
+            stages = [alarm_stage(record)]
+        self._receipts.at_once(device, boot, stages)
+
+    # state -------------------------------------------------------------------------------
+
+    def _know(self, arrival: Arrival, reading: Reading) -> None:
+        twin = self._twins.of(arrival.device)
+        twin.heard(arrival.received, speaks_json=codec.is_json(arrival.payload))
+        if reading.duty is not None:
+            twin.take_duty(reading.duty, arrival.received)
+
+    # what is not new, or not readable ----------------------------------------------------
+
+    async def _repeat(self, arrival: Arrival, reading: Reading) -> None:
+        """The message is held: receipt it again; another body under its id is a conflict."""
+        ledger = self._ledger.of(reading.device)
+        kept = await self._journal.event(reading.event.id)
+        if kept is not None and not _same(kept, reading.event):
+            ledger.counts.conflicts += 1
+            self._metrics.conflicts.inc()
+            change = await self._alarms.flag(reading.event.id, "conflict", arrival.received)
+            aside = quarantined(
+                arrival, "conflict", f"{reading.event.id} is held with another body"
+            )
+            await self._journal.commit((change or Change())._replace(quarantined=(aside,)))
+        else:
+            ledger.counts.duplicates += 1
+            self._metrics.duplicates.labels(Lane.PRIORITY).inc()
+        record = await self._alarms.find(reading.event.id) if reading.alarm else None
+        self._hold(reading.device, reading.boot, reading.seq, record)
+        self._twins.of(reading.device).heard(arrival.received)
+
+    async def _unread(self, arrival: Arrival, error: ProtocolError) -> None:
+        """No message could be made of the bytes. On the alarm topic they are an alarm."""
+        aside = refused(arrival, error)
+        self._metrics.refused.labels(error.reason).inc()
+        self._ledger.of(arrival.device).counts.refused += 1
+        if arrival.channel == Up.ALARM:
+            change = await self._unreadable_alarm(arrival)
+            await self._journal.commit(change._replace(quarantined=(aside,)))
+            return
+        identity = codec.identity_of(arrival.payload)
+        if identity is None:
+            return await self._keep_aside(aside)
+        # Its number is used up: the device may forget it, it is kept in quarantine.
+        event = Event(
+            type=EventType.REFUSED,
+            id=message_id(arrival.device, identity.boot, Lane.PRIORITY, identity.seq),
+            device=arrival.device,
+            t=0,
+            received=arrival.received,
+            data=identity._asdict(),
+        )
+        await self._journal.commit(Change(events=(event,), quarantined=(aside,)))
+        self._hold(arrival.device, identity.boot, identity.seq, None)
+
+    async def _unreadable_alarm(self, arrival: Arrival) -> Change:
+        digest = hashlib.sha256(arrival.payload).hexdigest()[:16]
+        key = f"{arrival.device}:unreadable:{digest}"
+        known, since = self._unreadable.get(key, ("", 0))
+        if known and arrival.received - since < REPEAT_MS:
+            change = await self._alarms.repeat_unreadable(known, arrival.received)
+            if change is not None:
+                return change
+        alarm_id = f"{key}:{arrival.received}"
+        self._unreadable[key] = (alarm_id, arrival.received)
+        if len(self._unreadable) > UNREADABLE_KEPT:
+            self._unreadable.popitem(last=False)
+        self._metrics.alarms.labels("unreadable").inc()
+        flags = arrival_flags(arrival, self._registered(arrival.device))
+        return self._alarms.raise_unreadable(alarm_id, arrival.device, arrival.received, flags)
+
+    def restore(self, open_alarms: list[AlarmRecord]) -> None:
+        """Know the unreadable alarms from before a restart, to count their repetitions."""
+        for record in open_alarms:
+            if record.seq == 0:
+                self._unreadable[record.id.rpartition(":")[0]] = (record.id, record.received)
+
+    async def _presence(self, arrival: Arrival) -> None:
+        """Presence has no number and needs no receipt: what changes is kept and fed."""
+        try:
+            presence = codec.decode(arrival.payload, Presence)
+        except ProtocolError as error:
+            self._metrics.refused.labels(error.reason).inc()
+            return await self._keep_aside(refused(arrival, error))
+        if self._registered(arrival.device) is None:
+            return await self._keep_aside(quarantined(arrival, "unregistered", "presence"))
+        twin = self._twins.of(arrival.device)
+        if twin.presence_differs(presence):
+            event = Event(
+                type=EventType.PRESENCE,
+                id=f"{arrival.device}:presence:{presence.boot}:{arrival.received}",
+                device=arrival.device,
+                t=presence.t or 0,
+                received=arrival.received,
+                data=plain(presence),
+            )
+            await self._journal.commit(Change(events=(event,)))
+            twin.take_presence(presence)
+            self._touched.add(arrival.device)
+        twin.speaks_json = codec.is_json(arrival.payload)
+        if presence.online and not arrival.retained:
+            twin.heard(arrival.received)
+            await self._receipts.resync(arrival.device)
+
+    async def _keep_aside(self, aside: Quarantined) -> None:
+        await self._journal.commit(Change(quarantined=(aside,)))
+
+
+def _same(kept: Event, again: Event) -> bool:
+    """Whether a message says what the one kept under its id says.
+
+    An addition to an alarm is kept with what it made of the alarm beside its own keys.
+    """
+    return all(kept.data.get(key) == value for key, value in again.data.items())

@@ -1,0 +1,188 @@
+"""What the gateway owes each device to be told: what it holds, what it misses, alarms' stages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from gateway.journal.base import AlarmRecord, Reader
+from gateway.ledger import Ledger
+from gateway.twins import Twins
+from protocols.model import AlarmStage, Lane, Receipt
+from protocols.native import codec, topics
+
+TELEMETRY_COUNT = 64
+TELEMETRY_S = 5.0
+"""Telemetry is receipted after so many messages or so long, whichever comes first."""
+
+LATE_S = 1.0
+"""A gap younger than this may still fill by itself."""
+
+ASK_S = 1.5
+ASK_AGAIN_S = 5.0
+MAX_RANGES = 64
+TICK_S = 0.25
+RESYNC_ALARMS = 16
+
+
+class Down(NamedTuple):
+    """A message to a device. ``expiry_s``: the broker drops it when it could not deliver it."""
+
+    topic: str
+    payload: bytes
+    expiry_s: int
+
+
+class _Owed:
+    """What one device's boot is owed. Times by the event loop's clock, in seconds."""
+
+    __slots__ = ("asked", "count", "gap_since", "since")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since = 0.0
+        self.gap_since: float | None = None
+        self.asked = float("-inf")
+
+
+class Receipts:
+    """Sends receipts when they are due (contract 3.2). Call only for what is committed."""
+
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        ledger: Ledger,
+        twins: Twins,
+        reader: Reader,
+        publish: Callable[[Down], None],
+        now_s: Callable[[], float],
+    ) -> None:
+        self._prefix = prefix
+        self._ledger = ledger
+        self._twins = twins
+        self._reader = reader
+        self._publish = publish
+        self._now_s = now_s
+        self._owed: dict[tuple[str, int], _Owed] = {}
+        self.sent = 0
+
+    def at_once(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
+        """Something on the priority lane is committed, or was before: say so now."""
+        self._watch_gaps(device, boot)
+        self._send(device, boot, alarms)
+
+    def stage(self, alarm: AlarmRecord) -> None:
+        """An alarm reached a stage."""
+        if alarm.seq:
+            self._send(alarm.device, alarm.boot, [alarm_stage(alarm)])
+
+    def telemetry(self, device: str, boot: int, count: int) -> None:
+        """So many more telemetry messages are committed, or came again."""
+        owed = self._watch_gaps(device, boot)
+        if owed.count == 0:
+            owed.since = self._now_s()
+        owed.count += count
+        if owed.count >= TELEMETRY_COUNT:
+            self._send(device, boot)
+
+    async def resync(self, device: str) -> None:
+        """The device is back: tell it all that it may have missed."""
+        newest = await self._reader.alarms(
+            stages=None, device=device, before=2**63 - 1, limit=RESYNC_ALARMS
+        )
+        by_boot: dict[int, list[AlarmStage]] = {
+            boot: [] for boot in self._ledger.of(device).boots()[-2:]
+        }
+        for _, alarm in newest:
+            if alarm.seq:
+                by_boot.setdefault(alarm.boot, []).append(alarm_stage(alarm))
+        for boot, alarms in by_boot.items():
+            self.at_once(device, boot, alarms)
+
+    async def run(self) -> None:
+        """Send what is due, for ever."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.send_due()
+
+    def send_due(self) -> None:
+        """Send what is due now."""
+        now = self._now_s()
+        for (device, boot), owed in list(self._owed.items()):
+            receipt_due = owed.count > 0 and now - owed.since >= TELEMETRY_S
+            if receipt_due or self._ask_due(device, owed, now):
+                self._send(device, boot)
+            if owed.count == 0 and owed.gap_since is None:
+                del self._owed[device, boot]
+
+    def _ask_due(self, device: str, owed: _Owed, now: float) -> bool:
+        return (
+            owed.gap_since is not None
+            and now - owed.gap_since >= ASK_S
+            and now - owed.asked >= ASK_AGAIN_S
+            and self._twins.of(device).online is not False
+        )
+
+    def _watch_gaps(self, device: str, boot: int) -> _Owed:
+        owed = self._owed.get((device, boot))
+        if owed is None:
+            owed = self._owed[device, boot] = _Owed()
+        windows = self._ledger.of(device)
+        if any(windows.window(boot, lane).has_gap for lane in Lane):
+            if owed.gap_since is None:
+                owed.gap_since = self._now_s()
+        else:
+            owed.gap_since = None
+        return owed
+
+    def _send(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
+        owed = self._watch_gaps(device, boot)
+        now = self._now_s()
+        windows = self._ledger.of(device)
+        miss: dict[Lane, list[tuple[int, int]]] = {}
+        high: dict[Lane, int] = {}
+        # Asked too often, a device would send the same again while it is under way.
+        asking = (
+            owed.gap_since is not None
+            and now - owed.gap_since >= LATE_S
+            and now - owed.asked >= ASK_AGAIN_S
+        )
+        if asking:
+            owed.asked = now
+            for lane in Lane:
+                window = windows.window(boot, lane)
+                ranges = list(_first(window.missing(), MAX_RANGES + 1))
+                if ranges:
+                    miss[lane] = ranges[:MAX_RANGES]
+                    complete = len(ranges) <= MAX_RANGES
+                    high[lane] = window.highest if complete else ranges[MAX_RANGES - 1][1]
+        receipt = Receipt(
+            boot=boot,
+            p=windows.window(boot, Lane.PRIORITY).held_to,
+            t=windows.window(boot, Lane.TELEMETRY).held_to,
+            miss=miss,
+            high=high,
+            alarms=list(alarms),
+        )
+        owed.count = 0
+        self.sent += 1
+        self._publish(
+            Down(
+                topics.down(self._prefix, device, topics.Down.RECEIPT),
+                codec.encode(receipt, as_json=self._twins.of(device).speaks_json),
+                expiry_s=300 if alarms else 60,
+            )
+        )
+
+
+def alarm_stage(alarm: AlarmRecord) -> AlarmStage:
+    """An alarm's stage as its box is told it."""
+    step = alarm.stages[-1]
+    return AlarmStage(seq=alarm.seq, stage=step.stage, t=step.t, by=step.by)
+
+
+def _first(ranges: Iterable[tuple[int, int]], count: int) -> Iterable[tuple[int, int]]:
+    for _, each in zip(range(count), ranges, strict=False):
+        yield each
