@@ -150,12 +150,15 @@ def load(name_or_path: str) -> Scenario:
 
 
 class Unit(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One device of the scenario, as it is to be registered; fixed boxes have a place."""
+    """One device of the scenario, as it is to be registered.
+
+    ``grid``: the index of its patrol grid. A fixed box has its place.
+    """
 
     device: str
     kind: DeviceKind
     name: str
-    grid: str
+    grid: int
     lat: Latitude | None = None
     lon: Longitude | None = None
     full: bool = False
@@ -163,7 +166,7 @@ class Unit(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def roster(scenario: Scenario, city: City) -> list[Unit]:
     """All devices of a scenario, in a fixed order."""
-    grids = itertools.cycle(city.grids)
+    grids = itertools.cycle(range(len(city.grids)))
     units: list[Unit] = []
     moving: tuple[tuple[str, DeviceKind, str, int, bool], ...] = (
         ("full", "vehicle_terminal", "Car with the real agent", scenario.devices.full, True),
@@ -177,7 +180,7 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
                 device=f"{prefix}-{n:04d}",
                 kind=kind,
                 name=f"{title} {n}",
-                grid=str(next(grids).id),
+                grid=next(grids),
                 full=full,
             )
             for n in range(1, count + 1)
@@ -190,7 +193,7 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
                 device=f"box-{n:04d}",
                 kind="alarm_box",
                 name=place.name,
-                grid=str(place.grid),
+                grid=place.grid,
                 lat=place.lat,
                 lon=place.lon,
             )

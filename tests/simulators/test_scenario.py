@@ -14,24 +14,19 @@ from simulators.scenario import Event, Offline, Press, Scenario, Unit
 
 
 @dataclass
-class Grid:
-    id: str
-
-
-@dataclass
 class Place:
     kind: str
     name: str
     lat: float
     lon: float
-    grid: str
+    grid: int
 
 
 class Town:
     """Two grids, one school."""
 
-    grids = (Grid("G1"), Grid("G2"))
-    places = (Place("school", "No. 1 School", 24.5, 117.6, "G2"),)
+    grids = ("north", "south")
+    places = (Place("school", "No. 1 School", 24.5, 117.6, 1),)
 
 
 TOWN = cast(Any, Town())
@@ -50,8 +45,8 @@ def test_roster_names_every_device_and_puts_boxes_where_places_are() -> None:
     assert [unit.device for unit in units] == [
         "car-0001", "car-0002", "car-0003", "box-0001", "box-0002",
     ]  # fmt: skip
-    assert [unit.grid for unit in units[:3]] == ["G1", "G2", "G1"]
-    assert (units[3].kind, units[3].name, units[3].lat) == ("alarm_box", "No. 1 School", 24.5)
+    assert [unit.grid for unit in units[:3]] == [0, 1, 0]
+    assert (units[3].kind, units[3].name, units[3].grid) == ("alarm_box", "No. 1 School", 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""A synthetic camera: each frame carries its number and its time, which a machine reads back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+JPEG_QUALITY = 70
+
+# The stamp: 8 rows of 16 cells. Frame (32 bits), milliseconds (64 bits), and a
+# checksum (32 bits), each cell black or white and larger than a JPEG block.
+CELL_PX = 20
+ROWS, COLUMNS = 8, 16
+_FRAME_BITS, _MILLIS_BITS = 32, 64
+_KEY = 0x9E3779B97F4A7C15  # odd, so that the product depends on every bit
+
+
+class Stamp(NamedTuple):
+    """Which frame, and when (ms since 1970)."""
+
+    frame: int
+    millis: int
+
+
+class StampUnreadable(Exception):
+    """The picture shows no stamp, or one that is damaged."""
+
+
+def draw(frame: int, millis: int) -> Image:
+    """The frame of that number and time: a street that moves, and the stamp."""
+    rows = np.linspace(40, 200, HEIGHT_PX, dtype=np.uint8)
+    image = np.repeat(rows[:, None], WIDTH_PX, axis=1)[..., None].repeat(3, axis=2)
+    x = (frame * 7) % (WIDTH_PX + 120) - 120
+    cv2.rectangle(image, (x, 360), (x + 120, 420), (30, 30, 200), -1)
+    cv2.circle(image, (x + 25, 422), 14, (20, 20, 20), -1)
+    cv2.circle(image, (x + 95, 422), 14, (20, 20, 20), -1)
+    cv2.putText(
+        image, f"{frame} / {millis}", (16, 460), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2
+    )
+    bits = np.array(list(f"{_coded(frame, millis):0{ROWS * COLUMNS}b}"), dtype=np.uint8)
+    cells = (bits.reshape(ROWS, COLUMNS) * 255).repeat(CELL_PX, axis=0).repeat(CELL_PX, axis=1)
+    image[: ROWS * CELL_PX, : COLUMNS * CELL_PX] = cells[..., None]
+    return image
+
+
+def draw_jpeg(frame: int, millis: int, quality: int = JPEG_QUALITY) -> bytes:
+    """The frame as a JPEG."""
+    return _jpeg(draw(frame, millis), quality)
+
+
+def read_stamp(picture: bytes | Image) -> Stamp:
+    """Which frame a JPEG or an image shows; raise StampUnreadable."""
+    if isinstance(picture, bytes):
+        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if decoded is None:
+            raise StampUnreadable("not a picture")
+        grey = np.asarray(decoded, np.uint8)
+    else:
+        grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+    if grey.shape != (HEIGHT_PX, WIDTH_PX):
+        grey = np.asarray(cv2.resize(grey, (WIDTH_PX, HEIGHT_PX)), np.uint8)
+    middle = CELL_PX // 2
+    cells = grey[middle : ROWS * CELL_PX : CELL_PX, middle : COLUMNS * CELL_PX : CELL_PX]
+    coded = int("".join("1" if level > 127 else "0" for level in cells.flat), 2)
+    millis = coded >> 32 & (1 << _MILLIS_BITS) - 1
+    frame = coded >> 32 + _MILLIS_BITS
+    if _coded(frame, millis) != coded:
+        raise StampUnreadable(f"the checksum does not fit frame {frame}, {millis} ms")
+    return Stamp(frame, millis)
+
+
+def _coded(frame: int, millis: int) -> int:
+    frame, millis = frame % (1 << _FRAME_BITS), millis % (1 << _MILLIS_BITS)
+    content = frame << _MILLIS_BITS | millis
+    check = (content % ((1 << 61) - 1) * _KEY ^ _KEY) >> 16 & 0xFFFFFFFF
+    return content << 32 | check
+
+
+def _jpeg(image: Image, quality: int) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done, "a drawn image can be encoded"
+    return bytes(data)

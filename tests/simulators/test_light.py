@@ -1,0 +1,346 @@
+"""Light devices on a real broker: nothing lost, nothing invented, whatever the link does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.model import (
+    Alarm,
+    Command,
+    Fix,
+    Lane,
+    MediaChunk,
+    Position,
+    Receipt,
+    Reply,
+    Stage,
+    Status,
+)
+from protocols.native import media
+from protocols.native.topics import Down, Up
+from simulators import camera, ledger
+from simulators.devices.light import LightDevice
+from simulators.devices.spool import HELD, Spool
+from simulators.ledger import Ledger, Pressed, Receipted, now_ms
+from simulators.link import Address, Relay
+from simulators.scenario import Reports, Unit
+from simulators.tally import Tally
+from tests.simulators.gateway import Gateway
+
+CAR = Unit(device="car-1", kind="vehicle_terminal", name="Car 1", grid=0)
+HERE = Position(lat=24.5, lon=117.6, fix=3, spd=8.0)
+
+
+class Street:
+    """One device between a broker and a stand-in gateway, with a ledger."""
+
+    def __init__(self, broker: Address, book: Ledger, **settings: Any) -> None:
+        self.tally = Tally()
+        self.device = LightDevice(
+            settings.pop("unit", CAR),
+            password="",
+            broker=broker,
+            book=book,
+            tally=self.tally,
+            reports=settings.pop("reports", Reports(position_period_s=0.05)),
+            sense=lambda _: HERE,
+            rng=random.Random(1),
+            boot=7,
+            **settings,
+        )
+
+    @contextlib.asynccontextmanager
+    async def alive(self) -> AsyncIterator[LightDevice]:
+        task = asyncio.create_task(self.device.run())
+        try:
+            yield self.device
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+def broker(broker_port: int) -> Address:
+    return Address("127.0.0.1", broker_port)
+
+
+@pytest.fixture
+async def book(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with Ledger(tmp_path / "ledger.jsonl") as opened:
+        yield opened
+
+
+async def soon(holds: Callable[[], object], timeout_s: float = 20) -> None:
+    """Wait for what happens inside the device, where no event tells."""
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110  # the device has no event for tests
+            await asyncio.sleep(0.02)
+
+
+async def emptied(device: LightDevice) -> None:
+    """Stop making and wait until every message is receipted."""
+    device.making = False
+    await soon(lambda: not len(device.spool))
+
+
+async def test_presence_is_retained_and_the_will_carries_the_boot(
+    broker: Address, book: Ledger
+) -> None:
+    async with Gateway(broker) as gateway:
+        async with Street(broker, book).alive() as device:
+            await gateway.until(lambda: gateway.presence)
+            await device.reboot(0)
+            await gateway.until(lambda: len(gateway.presence) == 3)
+        await gateway.until(lambda: len(gateway.presence) == 4)
+    assert [(p.online, p.boot) for _, p in gateway.presence] == [
+        (True, 7), (False, 7), (True, 8), (False, 8),
+    ]  # fmt: skip
+
+
+async def test_an_alarm_is_in_the_ledger_before_it_is_sent_and_receipted_after(
+    broker: Address, book: Ledger, tmp_path: Path
+) -> None:
+    async with Gateway(broker) as gateway, Street(broker, book).alive() as device:
+        await gateway.until(lambda: gateway.messages)
+        await device.press("panic")
+        await gateway.until(gateway.alarms)
+        await emptied(device)
+    (alarm,) = gateway.alarms()
+    assert (alarm.kind, alarm.count, alarm.boot, alarm.seq) == ("panic", 1, 7, 1)
+    assert alarm.pos is not None
+    assert alarm.pos.lat == 24.5
+    await book.write(ledger.Acknowledged(id="the last line", at=0))
+    lines = list(ledger.read(tmp_path / "ledger.jsonl"))
+    assert [type(line).__name__ for line in lines] == [
+        "Pressed",
+        "Sent",
+        "Receipted",
+        "Acknowledged",
+    ]
+    assert isinstance(lines[0], Pressed)
+    assert lines[0].online
+    assert {line.id for line in lines[:3] if isinstance(line, Pressed | Receipted)} == {
+        "car-1:7:p:1"
+    }
+
+
+async def test_a_hammered_button_is_one_alarm_and_one_update(broker: Address, book: Ledger) -> None:
+    async with Gateway(broker) as gateway, Street(broker, book).alive() as device:
+        await device.press("panic", presses=50)
+        await gateway.until(
+            lambda: any(isinstance(m, Alarm) and m.of for m in gateway.messages.values())
+        )
+    assert len(gateway.alarms()) == 1
+    (update,) = (m for m in gateway.messages.values() if isinstance(m, Alarm) and m.of)
+    assert (update.of, update.count) == (1, 50)
+
+
+@pytest.mark.slow
+async def test_an_alarm_without_receipt_is_sent_again_under_the_same_id(
+    broker: Address, book: Ledger
+) -> None:
+    async with Gateway(broker) as gateway, Street(broker, book).alive() as device:
+        gateway.silent = True
+        await device.press("panic")
+        await gateway.until(lambda: gateway.ids["car-1:7:p:1"] == 2)
+        gateway.silent = False
+        await emptied(device)
+    assert len(gateway.alarms()) == 1
+
+
+async def test_live_fixes_that_the_network_lost_arrive_when_missed(
+    broker: Address, book: Ledger
+) -> None:
+    async with Gateway(broker, lose_live=3) as gateway, Street(broker, book).alive() as device:
+        await gateway.until(lambda: gateway.windows["car-1", 7, Lane.TELEMETRY].held_to >= 20)
+        await emptied(device)
+    window = gateway.windows["car-1", 7, Lane.TELEMETRY]
+    (account,) = device.account()
+    assert (window.held_to, window.has_gap) == (account.seq, False)
+    assert account.fixes == sum(isinstance(m, Fix) for m in gateway.messages.values())
+
+
+async def test_repeated_and_reordered_fixes_end_as_one_unbroken_lane(
+    broker: Address, book: Ledger
+) -> None:
+    street = Street(broker, book, duplicates=0.5, reordering=0.3)
+    async with Gateway(broker) as gateway, street.alive() as device:
+        await gateway.until(lambda: gateway.windows["car-1", 7, Lane.TELEMETRY].held_to >= 20)
+        await emptied(device)
+    assert max(gateway.ids.values()) > 1
+    assert not gateway.windows["car-1", 7, Lane.TELEMETRY].has_gap
+
+
+async def test_pressed_in_a_tunnel_and_rebooted_there_the_alarm_still_arrives(
+    broker: Address, book: Ledger, tmp_path: Path
+) -> None:
+    async with (
+        Gateway(broker) as gateway,
+        Relay(broker) as relay,
+        Street(relay.address, book).alive() as device,
+    ):
+        await gateway.until(lambda: len(gateway.messages) >= 3)
+        await relay.cut()
+        await gateway.until(lambda: not gateway.presence[-1][1].online)
+        await soon(lambda: not device.online)
+        await device.press("duress")
+        await device.reboot(0)
+        await device.press("panic")
+        relay.restore()
+        await gateway.until(lambda: len(gateway.alarms()) == 2)
+        await emptied(device)
+    assert gateway.messages["car-1:7:p:1"].kind == "duress"
+    assert gateway.messages["car-1:8:p:1"].kind == "panic"
+    pressed = [line for line in ledger.read(tmp_path / "ledger.jsonl") if isinstance(line, Pressed)]
+    assert [line.online for line in pressed] == [False, False]
+    accounts = {account.boot: account for account in device.account()}
+    for boot, account in accounts.items():
+        assert gateway.windows["car-1", boot, Lane.TELEMETRY].held_to == account.seq
+
+
+async def test_a_picture_arrives_whole_through_a_slow_link_and_an_alarm_overtakes_it(
+    broker: Address, book: Ledger
+) -> None:
+    quiet = Reports(position_period_s=60)
+    async with (
+        Gateway(broker) as gateway,
+        Relay(broker, latency_s=0.01, bytes_per_s=40_000) as relay,
+        Street(relay.address, book, reports=quiet).alive() as device,
+    ):
+        await gateway.until(lambda: gateway.presence)
+        device.take_picture("periodic")
+        await device.press("panic")
+        await gateway.until(gateway.alarms)
+        chunks_before = sum(isinstance(m, MediaChunk) for m in gateway.messages.values())
+        await emptied(device)
+    chunks = [m for m in gateway.messages.values() if isinstance(m, MediaChunk)]
+    assert chunks_before <= 1 < len(chunks)
+    picture = media.join(chunks[0].id, chunks[0].size, chunks[0].of, {c.n: c.data for c in chunks})
+    first = next(chunk for chunk in chunks if chunk.n == 0)
+    assert camera.read_stamp(picture).millis == first.taken
+
+
+async def test_a_command_runs_once_and_not_past_its_time(broker: Address, book: Ledger) -> None:
+    def states(command: str) -> list[str]:
+        return [
+            m.state for m in gateway.messages.values() if isinstance(m, Reply) and m.cmd == command
+        ]
+
+    async with Gateway(broker) as gateway, Street(broker, book).alive():
+        await gateway.until(lambda: gateway.presence)
+        now = now_ms()
+        for _ in range(2):
+            gateway.publish(
+                "car-1", Down.CMD, Command(id="c1", act="text", t=now, exp=now + 60_000)
+            )
+        gateway.publish("car-1", Down.CMD, Command(id="c2", act="text", t=now, exp=now - 1))
+        await gateway.until(lambda: "refused" in states("c2"))
+    assert states("c1") == ["delivered", "shown", "accepted", "done"]
+    assert states("c2") == ["refused"]
+
+
+async def test_bytes_that_are_no_receipt_are_counted_and_harm_nothing(
+    broker: Address, book: Ledger
+) -> None:
+    street = Street(broker, book)
+    async with Gateway(broker) as gateway, street.alive() as device:
+        await gateway.until(lambda: gateway.presence)
+        gateway._client.publish("field/v1/car-1/dn/receipt", b"\xc1noise", qos=1)
+        await device.press("panic")
+        await gateway.until(gateway.alarms)
+        await emptied(device)
+    assert street.tally.refused == 1
+    assert street.tally.stages[Stage.STORED] == 1
+
+
+# The spool by itself.
+
+
+def fix(boot: int, seq: int) -> Fix:
+    return Fix(boot=boot, seq=seq, t=0, lat=0, lon=0, fix=3)
+
+
+def alarm(boot: int, seq: int) -> Alarm:
+    return Alarm(boot=boot, seq=seq, t=0, kind="panic")
+
+
+def test_a_full_spool_drops_the_oldest_position_counts_it_and_never_an_alarm() -> None:
+    spool = Spool(1, max_telemetry=3)
+    spool.add(Up.STATUS, lambda boot, seq: Status(boot=boot, seq=seq, t=0), 0)
+    for _ in range(10):
+        spool.add(Up.ALARM, alarm, 0)
+        spool.add(Up.POS, fix, 0)
+    assert (spool.dropped, spool.waiting(Lane.PRIORITY), spool.waiting(Lane.TELEMETRY)) == (
+        8,
+        10,
+        3,
+    )
+    assert [(gone.first, gone.last) for gone in spool.lost] == [(2, 9)]
+    assert [kept.channel for kept in spool.telemetry_due(0)] == [Up.POS, Up.POS]
+    spool.apply(Receipt(boot=1, p=10, t=11), 0)
+    assert len(spool) == 0
+    assert spool.lost == []
+
+
+def test_a_backlog_goes_newest_first_and_the_old_ones_get_their_turn() -> None:
+    spool = Spool(1)
+    for _ in range(450):
+        spool.add(Up.POS, fix, 0)
+    turns = []
+    while batch := spool.telemetry_due(0):
+        for kept in batch:
+            spool.sent(kept, 0)
+        turns.append((batch[0].message.seq, len(batch)))
+    assert turns == [(450, 200), (250, 200), (50, 50)]
+
+
+def test_an_alarm_is_due_after_2_4_8_and_at_most_30_seconds() -> None:
+    spool = Spool(1)
+    kept = spool.add(Up.ALARM, alarm, 0)
+    waits = []
+    now_s = 0.0
+    for _ in range(7):
+        spool.sent(kept, now_s)
+        waits.append(kept.due_s - now_s)
+        now_s = kept.due_s
+    assert waits == [2, 4, 8, 16, 30, 30, 30]
+
+
+def test_what_is_not_yet_in_the_ledger_is_not_sent_for_any_reason() -> None:
+    spool = Spool(1)
+    spool.add(Up.ALARM, alarm, HELD)
+    spool.all_due(5)
+    spool.apply(Receipt(boot=1, p=0, t=0, miss={Lane.PRIORITY: [(1, 1)]}), 5)
+    assert spool.priority_due(1e9) == []
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(0, 60),
+    st.sets(st.integers(1, 60)),
+)
+def test_a_receipt_makes_forgotten_exactly_what_it_says_is_held(
+    made: int, held_to: int, gaps: set[int]
+) -> None:
+    held_to = min(held_to, made)
+    missing = [(n, n) for n in sorted(gaps) if held_to < n < made]
+    spool = Spool(3)
+    for _ in range(made):
+        spool.add(Up.POS, fix, HELD)
+    spool.apply(
+        Receipt(
+            boot=3, p=0, t=held_to, miss={Lane.TELEMETRY: missing}, high={Lane.TELEMETRY: made}
+        ),
+        0,
+    )
+    assert spool.waiting(Lane.TELEMETRY) == len(missing)
