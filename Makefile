@@ -1,13 +1,14 @@
 # What a newcomer types. Each target installs what it needs the first time.
+# `exec`: a signal to make reaches the program, not a shell in between.
 .PHONY: setup run test check lint bench lock clean
 
 setup: .venv/.test-stamp
 
 run: .venv/.run-stamp
-	@.venv/bin/fieldgate demo $(ARGS)
+	@exec .venv/bin/fieldgate demo $(ARGS)
 
 test: .venv/.test-stamp
-	@.venv/bin/pytest $(ARGS)
+	@exec .venv/bin/pytest $(ARGS)
 
 # The fast half of CI, in under a minute.
 check: lint
@@ -20,7 +21,7 @@ lint: .venv/.test-stamp
 	@.venv/bin/lint-imports
 
 bench: .venv/.test-stamp
-	@.venv/bin/fieldgate bench $(ARGS)
+	@exec .venv/bin/fieldgate bench $(ARGS)
 
 # Newer versions of everything: make lock ARGS=--upgrade
 lock: .venv/.test-stamp
