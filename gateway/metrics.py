@@ -33,6 +33,9 @@ class Metrics:
             "Telemetry dropped under overload, asked for later",
             registry=r,
         )
+        self.errors = Counter(
+            "fieldgate_errors", "Messages that met a fault of the gateway's own", registry=r
+        )
         self.alarms = Counter("fieldgate_alarms_raised", "Alarms raised", ["kind"], registry=r)
         self.alarm_commit_s = Histogram(
             "fieldgate_alarm_commit_seconds",

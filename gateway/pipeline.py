@@ -101,7 +101,7 @@ class Pipeline:
         try:
             reading = self._decode(arrival)
         except ProtocolError as error:
-            return await self._unread(arrival, error)
+            return await self.take_unread(arrival, error.reason, str(error))
 
         # The same id twice within the time of one commit waits for the first.
         while (under_way := self._committing.get(reading.event.id)) is not None:
@@ -212,10 +212,10 @@ class Pipeline:
         self._hold(reading.device, reading.boot, reading.seq, record)
         self._twins.of(reading.device).heard(arrival.received)
 
-    async def _unread(self, arrival: Arrival, error: ProtocolError) -> None:
+    async def take_unread(self, arrival: Arrival, reason: str, detail: str) -> None:
         """No message could be made of the bytes. On the alarm topic they are an alarm."""
-        aside = refused(arrival, error)
-        self._metrics.refused.labels(error.reason).inc()
+        aside = quarantined(arrival, reason, detail)
+        self._metrics.refused.labels(reason).inc()
         self._ledger.of(arrival.device).counts.refused += 1
         if arrival.channel == Up.ALARM:
             change = await self._unreadable_alarm(arrival)

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import structlog
 from msgspec.structs import astuple, replace
 
 from gateway.arrival import Arrival, Registered, quarantined, refused
@@ -19,6 +20,8 @@ from protocols.errors import ProtocolError
 from protocols.model import Fix, Lane, MediaChunk, Status, message_id
 from protocols.native import codec, media
 from protocols.native.topics import Up
+
+log = structlog.get_logger()
 
 GROUP_S = 0.05
 GROUP_MESSAGES = 1000
@@ -104,7 +107,13 @@ class TelemetryPipeline:
         """Take what waits, up to one group."""
         group = Group()
         for _ in range(min(len(self._waiting), GROUP_MESSAGES)):
-            self._decode(self._waiting.popleft(), group)
+            arrival = self._waiting.popleft()
+            try:
+                self._decode(arrival, group)
+            except Exception:
+                log.exception("message_failed", topic=arrival.topic, payload=arrival.payload.hex())
+                self._metrics.errors.inc()
+                self._refuse(arrival, group, "internal_error", "see the gateway's log")
         if group.entries or group.quarantined:
             await self._journal.commit_block(Block(group.entries, group.chunks, group.quarantined))
         self._hold(group)
