@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from fieldgate.cli.edge import edge
+from fieldgate.cli.sim import sim
+
 app = typer.Typer(
     name="fieldgate",
     help="The gateway between police field devices and the 110 dispatch core.",
@@ -11,6 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(edge, name="edge")
+app.add_typer(sim, name="sim")
 
 
 def main() -> None:

@@ -1,0 +1,164 @@
+"""`fieldgate edge`: the agent on a device, and what its panel or button calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+edge = typer.Typer(help="The agent on a device; press, duty and status speak to a running one.")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The agent's configuration, agent.toml.")
+]
+SocketOption = Annotated[Path | None, typer.Option("--socket", help="The agent's control socket.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+DEFAULT_SOCKET = Path("/run/fieldgate/edge.sock")
+STAGES = ("spooled", "sent", "stored", "accepted", "acknowledged", "closed")
+
+
+@edge.callback(invoke_without_command=True)
+def run(context: typer.Context, config: ConfigOption = None) -> None:
+    """Run the agent until SIGTERM or Ctrl-C."""
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    if config is None:
+        raise typer.BadParameter("give the agent's configuration", param_hint="--config")
+
+    import asyncio
+    import logging
+    import signal
+    from importlib.metadata import version
+
+    from edge.agent import Agent
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    agent = Agent(_settings(config), firmware=f"fieldgate {version('fieldgate')}")
+
+    async def until_stopped() -> None:
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, agent.stop)
+        await agent.run()
+
+    asyncio.run(until_stopped())
+
+
+@edge.command()
+def press(
+    context: typer.Context,
+    *,
+    kind: Annotated[str, typer.Option(help="What is wrong.")] = "panic",
+    zone: Annotated[str | None, typer.Option(help="Which button or room.")] = None,
+    silent: Annotated[bool, typer.Option("--silent", help="Make no sound at the place.")] = False,
+    text: Annotated[str | None, typer.Option(help="What else to tell.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show each stage until closed.")] = False,
+    wait: Annotated[
+        str | None, typer.Option(help=f"Return at a stage: {', '.join(STAGES)}.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for a stage.")] = 30.0,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Press the button. It is durably spooled when this returns."""
+    if wait is not None and wait not in STAGES:
+        raise typer.BadParameter(f"{wait!r} is none of {', '.join(STAGES)}", param_hint="--wait")
+    asked = {"kind": kind, "zone": zone, "silent": silent or None, "text": text}
+    body = {name: value for name, value in asked.items() if value is not None}
+    following = follow or wait is not None
+    path = "/press?follow=1" if following else "/press"
+    timeout_s = None if follow and wait is None else timeout
+    reached: str | None = None
+    try:
+        for line in _call(_socket(context, socket, config), "POST", path, body, timeout_s):
+            _show(line, f"{line['id']}  {line['stage']}  presses: {line['count']}", as_json)
+            reached = line["stage"]
+            if wait is not None and STAGES.index(line["stage"]) >= STAGES.index(wait):
+                return
+    except TimeoutError:
+        typer.echo(f"not {wait} within {timeout:g} s, so far: {reached}", err=True)
+        raise typer.Exit(3) from None
+
+
+@edge.command()
+def duty(
+    context: typer.Context,
+    act: Annotated[str, typer.Argument(help="on_duty, off_duty, en_route, on_scene, …")],
+    *,
+    ref: Annotated[str | None, typer.Option(help="The incident.")] = None,
+    crew: Annotated[list[str] | None, typer.Option(help="Who; may be repeated.")] = None,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report duty. It is durably spooled when this returns."""
+    asked = {"act": act, "ref": ref, "crew": crew or None}
+    body = {name: value for name, value in asked.items() if value is not None}
+    for line in _call(_socket(context, socket, config), "POST", "/duty", body):
+        _show(line, f"{line['id']}  {act}", as_json)
+
+
+@edge.command()
+def reset(context: typer.Context, socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """Let go of the latched buttons: the next press raises a new alarm."""
+    list(_call(_socket(context, socket, config), "POST", "/reset"))
+
+
+@edge.command()
+def status(
+    context: typer.Context,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how the device is."""
+    for line in _call(_socket(context, socket, config), "GET", "/status"):
+        _show(line, "\n".join(f"{name:12} {value}" for name, value in line.items()), as_json)
+
+
+def _settings(path: Path) -> Any:
+    from edge.config import load
+    from protocols.errors import FieldInvalid
+
+    try:
+        return load(path)
+    except (OSError, FieldInvalid) as error:
+        typer.echo(f"{path}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _socket(context: typer.Context, socket: Path | None, config: Path | None) -> Path:
+    """The control socket: as given, or as the configuration says, or the usual one."""
+    config = config or context.obj
+    if socket is not None or config is None:
+        return socket or DEFAULT_SOCKET
+    control = _settings(config).control
+    if control is None:
+        raise typer.BadParameter(f"{config} has no [control] socket", param_hint="--config")
+    return Path(control.socket)
+
+
+def _call(
+    path: Path, method: str, target: str, body: object = None, timeout_s: float | None = 10.0
+) -> Iterator[dict[str, Any]]:
+    """The lines of the agent's answer as they come; exits if there is none."""
+    from edge.panel import NotTaken, call
+
+    try:
+        yield from call(path, method, target, body, timeout_s)
+    except NotTaken as refusal:
+        typer.echo(str(refusal), err=True)
+        raise typer.Exit(2) from None
+    except (FileNotFoundError, ConnectionError) as error:
+        typer.echo(f"no agent at {path}: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _show(line: dict[str, Any], text: str, as_json: bool) -> None:
+    import json
+
+    typer.echo(json.dumps(line, ensure_ascii=False) if as_json else text)
