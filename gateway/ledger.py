@@ -52,6 +52,10 @@ class DeviceLedger:
                     self.windows.pop((boots[0], each), None)
         return window
 
+    def look(self, boot: int, lane: Lane) -> Window:
+        """The window of that boot and lane to read; an empty one if there is none."""
+        return self.windows.get((boot, lane)) or Window()
+
     def boots(self) -> list[int]:
         """The boots known, oldest first."""
         return sorted({boot for boot, _ in self.windows})

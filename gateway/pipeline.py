@@ -269,9 +269,10 @@ class Pipeline:
             return await self._keep_aside(quarantined(arrival, "unregistered", "presence"))
         twin = self._twins.of(arrival.device)
         if twin.presence_differs(presence):
+            word = "online" if presence.online else "offline"
             event = Event(
                 type=EventType.PRESENCE,
-                id=f"{arrival.device}:presence:{presence.boot}:{arrival.received}",
+                id=f"{arrival.device}:presence:{presence.boot}:{word}:{arrival.received}",
                 device=arrival.device,
                 t=presence.t or 0,
                 received=arrival.received,

@@ -130,7 +130,7 @@ class Receipts:
         if owed is None:
             owed = self._owed[device, boot] = _Owed()
         windows = self._ledger.of(device)
-        if any(windows.window(boot, lane).has_gap for lane in Lane):
+        if any(windows.look(boot, lane).has_gap for lane in Lane):
             if owed.gap_since is None:
                 owed.gap_since = self._now_s()
         else:
@@ -152,7 +152,7 @@ class Receipts:
         if asking:
             owed.asked = now
             for lane in Lane:
-                window = windows.window(boot, lane)
+                window = windows.look(boot, lane)
                 ranges = list(_first(window.missing(), MAX_RANGES + 1))
                 if ranges:
                     miss[lane] = ranges[:MAX_RANGES]
@@ -160,8 +160,8 @@ class Receipts:
                     high[lane] = window.highest if complete else ranges[MAX_RANGES - 1][1]
         receipt = Receipt(
             boot=boot,
-            p=windows.window(boot, Lane.PRIORITY).held_to,
-            t=windows.window(boot, Lane.TELEMETRY).held_to,
+            p=windows.look(boot, Lane.PRIORITY).held_to,
+            t=windows.look(boot, Lane.TELEMETRY).held_to,
             miss=miss,
             high=high,
             alarms=list(alarms),

@@ -103,6 +103,11 @@ class TelemetryPipeline:
             if not self._waiting:
                 self._filled.clear()
 
+    async def finish(self) -> None:
+        """Take all that waits: the last thing before the journal is closed."""
+        while self._waiting:
+            await self.take_group()
+
     async def take_group(self) -> None:
         """Take what waits, up to one group."""
         group = Group()

@@ -83,14 +83,17 @@ class Twin(Struct):
     def take_fix(self, fix: Fix, received: int) -> None:
         """A position: the newest by the time of the fix stays, not the last to arrive.
 
-        A clock that runs ahead must not pin a position for ever, so no fix
-        counts as newer than its arrival; a skewed clock is corrected first.
+        Where the device's clock is wrong its numbering decides. No fix counts as
+        newer than its arrival, so that a clock that ran ahead pins nothing.
         """
-        offset = self.clock.offset_ms or 0
-        happened = fix.t + (offset if abs(offset) > SKEW_MS else 0) if fix.t > 0 else received
-        order = min(happened, received)
-        if order >= self.fix_order:
-            self.fix, self.fix_order, self.fix_received_ms = fix, order, received
+        order = min(fix.t, received) if fix.t > 0 else received
+        held = self.fix
+        if held is not None:
+            follows = (fix.boot, fix.seq) >= (held.boot, held.seq)
+            is_doubted = abs(self.clock.offset_ms or 0) > SKEW_MS or order == self.fix_order
+            if not (follows if is_doubted else order > self.fix_order):
+                return
+        self.fix, self.fix_order, self.fix_received_ms = fix, order, received
 
     def take_status(self, status: Status, received: int) -> None:
         """A status: the newest by boot and number stays."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 import msgpack
@@ -167,8 +168,10 @@ def decode_alarm(payload: bytes) -> ReadAlarm:
             value = value[:MAX_TEXT_CHARS]
             flags.append("text_cut")
         try:
-            kept[name] = msgspec.convert(value, annotation)
-        except (msgspec.ValidationError, RecursionError):
+            kept[name] = (
+                _convert(value, Position) if name == "pos" else msgspec.convert(value, annotation)
+            )
+        except (msgspec.ValidationError, ProtocolError):
             flags.append("position_invalid" if name == "pos" else f"{name}_invalid")
     if "kind" not in kept:
         kept["kind"] = "unreadable"
@@ -268,10 +271,17 @@ def _convert(value: Any, kind: type[_S]) -> _S:
     if not isinstance(value, dict):
         raise Malformed(f"expected a map, got {type(value).__name__}")
     known = {name: value[name] for name in kind.__struct_encode_fields__ if name in value}
+    # A figure that the device could not compute is none; it costs no position.
+    not_finite = {
+        name: known.pop(name)
+        for name in kind.__struct_encode_fields__
+        if name in _FIGURES and isinstance(known.get(name), float) and not isfinite(known[name])
+    }
     try:
-        return msgspec.convert(known, kind)
+        message = msgspec.convert(known, kind)
     except msgspec.ValidationError as error:
         raise _field_error(error, known) from None
+    return msgspec.structs.replace(message, **not_finite) if not_finite else message
 
 
 def _field_error(error: msgspec.ValidationError, known: dict[str, Any]) -> FieldInvalid:
@@ -319,6 +329,7 @@ def _optional_fields(kind: type[msgspec.Struct], leave: Iterable[str]) -> dict[s
 
 
 _ALARM_FIELDS = _optional_fields(Alarm, leave=("boot", "seq"))
+_FIGURES = frozenset({"alt", "spd", "hdg", "acc", "hdop", "rssi", "temp"})
 __all__ = [
     "TYPES", "DownMessage", "Identity", "Position", "ReadAlarm", "Refused", "UpMessage",
     "decode", "decode_alarm", "decode_fixes", "encode", "identity_of", "is_json", "parse",

@@ -1,0 +1,277 @@
+"""The priority lane: every alarm kept, receipted and raised once, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from protocols.model import Lane, Stage
+from tests.gateway.house import NOW, House, as_json, house
+
+
+@pytest.fixture
+async def gw(tmp_path: Path) -> AsyncIterator[House]:
+    async with house(tmp_path) as each:
+        yield each
+
+
+async def test_an_alarm_is_committed_receipted_and_fed(gw: House) -> None:
+    await gw.alarm(text="knife on the counter")
+    (event,) = await gw.events()
+    assert (event.id, event.type.feed_name) == ("car-1:1:p:1", "alarm.raised")
+    assert event.data["text"] == "knife on the counter"
+    (receipt,) = gw.receipts_of()
+    assert (receipt.boot, receipt.p) == (1, 1)
+    assert [(a.seq, a.stage) for a in receipt.alarms] == [(1, Stage.STORED)]
+
+
+async def test_the_same_alarm_again_is_receipted_again_and_raises_nothing(gw: House) -> None:
+    for _ in range(3):
+        await gw.alarm()
+    assert len(await gw.events()) == 1
+    assert [r.alarms[0].stage for r in gw.receipts_of()] == [Stage.STORED] * 3
+    assert gw.ledger.totals()["duplicates"] == 2
+
+
+async def test_the_same_alarm_twice_within_one_commit_is_one(gw: House) -> None:
+    await asyncio.gather(gw.alarm(), gw.alarm(), gw.alarm())
+    assert len(await gw.events()) == 1
+    assert len(gw.receipts_of()) == 3
+
+
+async def test_another_body_under_the_same_id_is_a_conflict_and_no_second_incident(
+    gw: House,
+) -> None:
+    await gw.alarm(text="first")
+    await gw.alarm(text="second")
+    raised, updated = await gw.events()
+    assert raised.data["text"] == "first"
+    assert updated.type.feed_name == "alarm.updated"
+    assert updated.flags == ("conflict",)
+    record = await gw.journal.alarm("car-1:1:p:1")
+    assert record is not None
+    assert "conflict" in record.flags
+    (kept,) = await gw.journal.quarantine(2**62, 10)
+    assert (kept.reason, msgpack.unpackb(kept.payload)["text"]) == ("conflict", "second")
+    assert gw.ledger.totals()["conflicts"] == 1
+    assert len(gw.receipts_of()) == 2
+
+
+async def test_unreadable_bytes_are_an_alarm_and_their_repetition_only_a_count(gw: House) -> None:
+    await gw.alarm(b"\xc1garbage")
+    await gw.alarm(b"\xc1garbage")
+    raised, updated = await gw.events()
+    assert (raised.data["kind"], updated.data["count"]) == ("unreadable", 2)
+    (kept,) = await gw.journal.quarantine(2**62, 10)
+    assert (kept.payload, kept.count, kept.reason) == (b"\xc1garbage", 2, "malformed")
+
+
+async def test_unreadable_bytes_after_ten_minutes_are_a_new_alarm(gw: House) -> None:
+    await gw.alarm(b"\xc1garbage")
+    gw.now += 10 * 60 * 1000 + 1
+    await gw.alarm(b"\xc1garbage")
+    assert len(await gw.events("alarm.raised")) == 2
+
+
+async def test_unreadable_bytes_are_counted_on_across_a_restart(tmp_path: Path) -> None:
+    async with house(tmp_path) as gw:
+        await gw.alarm(b"{")
+    async with house(tmp_path) as gw:
+        await gw.alarm(b"{")
+        assert len(await gw.events("alarm.raised")) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "flag"),
+    [
+        ({"t": 0}, "clock_unset"),
+        ({"t": NOW - 7200_000}, "clock_skewed"),
+        ({"t": NOW + 7200_000}, "clock_skewed"),
+        ({"t": 4_102_444_800_000 * 100}, "clock_skewed"),
+        ({"t": "noon"}, "t_invalid"),
+        ({"kind": "knife"}, "kind_invalid"),
+        ({"count": -1}, "count_invalid"),
+        ({"pos": {"lat": 999, "lon": 1, "fix": 3}}, "position_invalid"),
+        ({"pos": {"lat": float("nan"), "lon": 1, "fix": 3}}, "position_invalid"),
+        ({"pos": "here"}, "position_invalid"),
+        ({"pos": {"lat": 24.5, "lon": 117.6, "fix": 0}}, "position_no_fix"),
+        ({"pos": {"lat": 24.5, "lon": 117.6, "fix": 3, "t": NOW - 3600_000}}, "position_old"),
+        ({}, "position_missing"),
+        ({"of": 9}, "of_invalid"),
+    ],
+)
+async def test_nothing_wrong_stops_an_alarm(gw: House, keys: dict[str, Any], flag: str) -> None:
+    await gw.alarm(**keys)
+    (event,) = await gw.events("alarm.raised")
+    assert event.id == "car-1:1:p:1"
+    assert flag in event.flags
+    assert gw.receipts_of()[0].p == 1
+
+
+async def test_the_registered_address_stands_in_for_a_bad_position(gw: House) -> None:
+    await gw.alarm(device="box-1", pos={"lat": 0, "lon": 0, "fix": 0})
+    (event,) = await gw.events()
+    assert (event.data["pos"]["lat"], event.data["pos"]["lon"]) == (24.5, 117.65)
+    assert event.data["pos_sent"] == {"lat": 0.0, "lon": 0.0, "fix": 0}
+    assert set(event.flags) >= {"position_no_fix", "position_registered"}
+
+
+async def test_an_old_alarm_of_a_right_clock_is_delayed_not_skewed(gw: House) -> None:
+    gw.twins.of("car-1").clock.observe(NOW - 20, NOW)
+    await gw.alarm(t=NOW - 600_000)
+    (event,) = await gw.events()
+    assert "delayed" in event.flags
+    assert event.clock_offset_ms == 20
+
+
+async def test_an_alarm_delivered_as_retained_is_kept_aside(gw: House) -> None:
+    keys = msgpack.packb({"boot": 1, "seq": 1, "t": NOW, "kind": "panic"})
+    await gw.priority.take(gw.arrival("alarm", keys, retained=True))
+    assert await gw.events() == []
+    (kept,) = await gw.journal.quarantine(2**62, 10)
+    assert (kept.reason, kept.payload) == ("retained", keys)
+
+
+async def test_an_alarm_at_qos_0_or_of_an_unknown_device_is_raised_and_flagged(gw: House) -> None:
+    keys = msgpack.packb({"boot": 1, "seq": 1, "t": NOW, "kind": "panic"})
+    await gw.priority.take(gw.arrival("alarm", keys, "stranger", qos=0))
+    (event,) = await gw.events()
+    assert set(event.flags) >= {"qos0", "unregistered"}
+    assert len(gw.receipts_of("stranger")) == 1
+
+
+async def test_a_hammered_button_is_one_alarm_with_a_count(gw: House) -> None:
+    await gw.alarm()
+    await gw.alarm(seq=2, of=1, count=17)
+    await gw.alarm(seq=3, of=1, count=50, text="hurry")
+    assert len(await gw.events("alarm.raised")) == 1
+    updates = await gw.events("alarm.updated")
+    assert [(e.id, e.data["alarm"], e.data["count"]) for e in updates] == [
+        ("car-1:1:p:2", "car-1:1:p:1", 17),
+        ("car-1:1:p:3", "car-1:1:p:1", 50),
+    ]
+    record = await gw.journal.alarm("car-1:1:p:1")
+    assert record is not None
+    assert record.count == 50
+
+
+async def test_an_addition_before_its_alarm_stands_in_for_it(gw: House) -> None:
+    await gw.alarm(seq=2, of=1, count=2)
+    (raised,) = await gw.events("alarm.raised")
+    assert raised.id == "car-1:1:p:1"
+    assert gw.ledger.of("car-1").window(1, Lane.PRIORITY).held_to == 0
+    await gw.alarm(seq=1, text="knife")
+    assert len(await gw.events("alarm.raised")) == 1
+    record = await gw.journal.alarm("car-1:1:p:1")
+    assert record is not None
+    assert (record.data["text"], record.count) == ("knife", 2)
+    assert "base_missing" not in record.flags
+    assert gw.receipts_of()[-1].p == 2
+
+
+async def test_a_stood_in_alarm_still_misses_its_base_after_a_restart(tmp_path: Path) -> None:
+    async with house(tmp_path) as gw:
+        await gw.alarm(seq=2, of=1, count=2)
+    async with house(tmp_path) as gw:
+        assert list(gw.ledger.of("car-1").window(1, Lane.PRIORITY).missing()) == [(1, 1)]
+        await gw.alarm(seq=1)
+        assert len(await gw.events("alarm.raised")) == 1
+
+
+async def test_an_addition_to_what_is_no_alarm_is_an_alarm_of_its_own(gw: House) -> None:
+    duty = as_json(boot=1, seq=1, t=NOW, act="on_duty")
+    await gw.priority.take(gw.arrival("duty", duty))
+    await gw.alarm(seq=2, of=1)
+    (raised,) = await gw.events("alarm.raised")
+    assert raised.id == "car-1:1:p:2"
+    assert "of_invalid" in raised.flags
+
+
+async def test_stages_go_forward_once_and_reach_the_box(gw: House) -> None:
+    await gw.alarm()
+    gw.sent.clear()
+    for _ in range(2):
+        await gw.alarms.advance("car-1:1:p:1", Stage.ACKNOWLEDGED, by="Li", note="unit sent")
+    await gw.alarms.advance("car-1:1:p:1", Stage.ACCEPTED, by="Li")
+    assert [r.alarms[0].stage for r in gw.receipts_of()] == [Stage.ACKNOWLEDGED]
+    (stage,) = await gw.events("alarm.stage")
+    assert stage.data["alarm"] == "car-1:1:p:1"
+    assert (stage.data["stage"], stage.data["by"], stage.data["note"]) == (
+        "acknowledged", "Li", "unit sent",
+    )  # fmt: skip
+
+
+async def test_a_gap_is_asked_for_after_a_second_and_again_while_it_lasts(gw: House) -> None:
+    await gw.alarm(seq=1)
+    await gw.alarm(seq=4)
+    assert gw.receipts_of()[-1].miss == {}
+    gw.clock_s += 1.0
+    gw.receipts.send_due()
+    gw.clock_s += 0.6
+    gw.receipts.send_due()
+    asked = gw.receipts_of()[-1]
+    assert (asked.p, asked.miss, asked.high) == (1, {Lane.PRIORITY: [(2, 3)]}, {Lane.PRIORITY: 4})
+    count = len(gw.sent)
+    gw.receipts.send_due()
+    assert len(gw.sent) == count
+    gw.clock_s += 5
+    gw.receipts.send_due()
+    assert gw.receipts_of()[-1].miss == {Lane.PRIORITY: [(2, 3)]}
+    await gw.alarm(seq=2)
+    await gw.alarm(seq=3)
+    count = len(gw.sent)
+    gw.clock_s += 20
+    gw.receipts.send_due()
+    assert len(gw.sent) == count
+
+
+async def test_a_bad_duty_report_is_kept_aside_and_its_number_used_up(gw: House) -> None:
+    await gw.priority.take(gw.arrival("duty", as_json(boot=1, seq=1, t=NOW, act="sleep")))
+    assert await gw.events() == []
+    (kept,) = await gw.journal.quarantine(2**62, 10)
+    assert "act" in kept.detail
+    assert "'sleep'" in kept.detail
+    assert gw.receipts_of()[0].p == 1
+
+
+async def test_a_will_of_an_older_boot_is_ignored(gw: House) -> None:
+    for boot, online in ((7, True), (6, False)):
+        payload = as_json(online=online, boot=boot)
+        await gw.priority.take(gw.arrival("presence", payload))
+    assert gw.twins.state(gw.twins.of("car-1")) == "online"
+    await gw.priority.take(gw.arrival("presence", as_json(online=False, boot=7)))
+    assert gw.twins.state(gw.twins.of("car-1")) == "offline"
+    assert [e.data["online"] for e in await gw.events("presence")] == [True, False]
+
+
+async def test_a_device_that_comes_back_is_told_the_stages_it_missed(gw: House) -> None:
+    await gw.alarm()
+    await gw.alarms.advance("car-1:1:p:1", Stage.ACCEPTED, by="Li")
+    gw.sent.clear()
+    await gw.priority.take(gw.arrival("presence", as_json(online=True, boot=2)))
+    (receipt,) = gw.receipts_of()
+    assert (receipt.boot, receipt.p) == (1, 1)
+    assert [(a.seq, a.stage, a.by) for a in receipt.alarms] == [(1, Stage.ACCEPTED, "Li")]
+
+
+async def test_receipts_are_in_the_form_that_the_device_speaks(gw: House) -> None:
+    await gw.alarm(as_json(boot=1, seq=1, t=NOW, kind="panic"))
+    await gw.alarm(as_json(boot=1, seq=2, t=NOW, kind="panic"))
+    assert gw.sent[-1].payload[:1] == b"{"
+
+
+async def test_a_restart_knows_what_is_held(tmp_path: Path) -> None:
+    async with house(tmp_path) as gw:
+        await gw.alarm()
+        await gw.alarm(seq=3)
+    async with house(tmp_path) as gw:
+        await gw.alarm()
+        await gw.alarm(seq=3)
+        assert len(await gw.events()) == 2
+        assert list(gw.ledger.of("car-1").window(1, Lane.PRIORITY).missing()) == [(2, 2)]
+        await gw.alarms.advance("car-1:1:p:3", Stage.CLOSED)
