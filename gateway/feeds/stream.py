@@ -1,0 +1,73 @@
+"""The live feed: committed events, pulled in pages or as server-sent events.
+
+Nothing is kept here: the cursor is the reader's, the events are the journal's.
+A slow reader is held by its own socket and delays nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from gateway.feeds.envelope import envelope
+from gateway.journal.base import EventType, Reader
+from protocols.cloudevents import CloudEvent, to_json
+
+PAGE_EVENTS = 200
+HEARTBEAT_S = 15.0
+
+
+class LiveFeed:
+    """Serves readers that keep their own cursors; ``close`` ends the streams that are open."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._open: set[EventSourceResponse] = set()
+
+    async def page(
+        self, after: int, limit: int, types: frozenset[EventType]
+    ) -> tuple[list[CloudEvent], int]:
+        """Events beyond the cursor, and the cursor to go on from; no events means the end."""
+        page = await self._reader.read(after, limit, types)
+        return [envelope(event) for event in page.events], page.next
+
+    async def stream(
+        self, request: web.Request, after: int | None, types: frozenset[EventType]
+    ) -> web.StreamResponse:
+        """Events beyond the cursor (None: from now on), with a comment now and then."""
+        cursor = self._reader.last_cursor if after is None else after
+        async with sse_response(request, sep="\n", ping_interval=HEARTBEAT_S) as response:
+            sending = asyncio.create_task(self._send(response, cursor, types), name="stream")
+            ended = asyncio.create_task(response.wait(), name="stream ended")
+            self._open.add(response)
+            try:
+                await asyncio.wait([sending, ended], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._open.discard(response)
+                ended.cancel()
+                sending.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
+        return response
+
+    async def close(self) -> None:
+        """End all streams: their readers come back with the cursor that they have got."""
+        for response in self._open:
+            response.stop_streaming()
+
+    async def _send(
+        self, response: EventSourceResponse, cursor: int, types: frozenset[EventType]
+    ) -> None:
+        with contextlib.suppress(ConnectionResetError, TimeoutError):  # the reader has gone
+            await response.write(b": from here on\n\n")  # the reader sees at once that it is on
+            while True:
+                events, cursor = await self.page(cursor, PAGE_EVENTS, types)
+                for event in events:
+                    await response.send(
+                        to_json(event).decode(), id=event.sequence, event=event.type
+                    )
+                if not events:
+                    await self._reader.wait_beyond(cursor)

@@ -1,0 +1,198 @@
+"""Events to journal, and a gateway's outward side around a real journal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from prometheus_client import CollectorRegistry, Counter
+
+from gateway.api.server import Server, make_app
+from gateway.feeds.stream import LiveFeed
+from gateway.journal.base import (
+    AlarmRecord,
+    Block,
+    Change,
+    Event,
+    EventType,
+    StageChange,
+    Telemetry,
+)
+from gateway.journal.sqlite import SqliteJournal
+from gateway.registry import Registry, Role
+from protocols.model import Fix, Stage
+
+NOW_MS = 1_795_318_000_000
+
+
+def alarm_event(seq: int, device: str = "box-1", **data: Any) -> Event:
+    return Event(
+        type=EventType.ALARM_RAISED,
+        id=f"{device}:1:p:{seq}",
+        device=device,
+        t=NOW_MS + seq,
+        received=NOW_MS + seq + 20,
+        clock_offset_ms=20,
+        data={"boot": 1, "seq": seq, "t": NOW_MS + seq, "kind": "panic", **data},
+    )
+
+
+def alarm_change(seq: int, device: str = "box-1", **data: Any) -> Change:
+    event = alarm_event(seq, device, **data)
+    record = AlarmRecord(
+        id=event.id,
+        device=device,
+        boot=1,
+        seq=seq,
+        kind="panic",
+        t=event.t,
+        received=event.received,
+        stages=(StageChange(stage=Stage.STORED, t=event.received),),
+        data=event.data,
+    )
+    return Change(events=[event], alarms=[record])
+
+
+def fixes(device: str, *values: Fix) -> Block:
+    return Block(
+        [
+            Telemetry(EventType.POSITION, device, NOW_MS, None, (), msgspec.structs.astuple(value))
+            for value in values
+        ]
+    )
+
+
+def fix(seq: int, **keys: Any) -> Fix:
+    return Fix(
+        boot=1, seq=seq, t=NOW_MS + 1000 * seq, **{"lat": 24.5, "lon": 117.6, "fix": 3} | keys
+    )
+
+
+class Alarms:
+    """Stands in for the life cycle: brings the record forward and journals it."""
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        self._journal = journal
+        self.asked: list[tuple[str, Stage, str | None, str | None]] = []
+
+    async def advance(
+        self, alarm_id: str, stage: Stage, *, by: str | None, note: str | None
+    ) -> AlarmRecord:
+        self.asked.append((alarm_id, stage, by, note))
+        record = await self._journal.alarm(alarm_id)
+        assert record is not None
+        change = StageChange(stage=stage, t=NOW_MS, by=by, note=note)
+        record = msgspec.structs.replace(record, stages=(*record.stages, change))
+        await self._journal.commit(Change(alarms=[record]))
+        return record
+
+
+class Views:
+    """Stands in for twins and for the ledger."""
+
+    def __init__(self, views: list[dict[str, Any]]) -> None:
+        self._views = views
+
+    def view(self, device: str) -> dict[str, Any] | None:
+        return next((view for view in self._views if view["device"] == device), None)
+
+    def views(self) -> Iterator[dict[str, Any]]:
+        return iter(self._views)
+
+    def totals(self) -> dict[str, int]:
+        return {"held": sum(view.get("held", 0) for view in self._views)}
+
+
+class Picture(msgspec.Struct):
+    id: str
+    mime: str
+    of: int
+    received_chunks: int
+    data: bytes | None
+
+
+class Media:
+    """Stands in for pictures."""
+
+    def __init__(self, *pictures: Picture) -> None:
+        self._pictures = {picture.id: picture for picture in pictures}
+
+    async def picture(self, picture_id: str) -> Picture | None:
+        return self._pictures.get(picture_id)
+
+
+class Outward(msgspec.Struct):
+    """A running server, its parts, and a client for each role."""
+
+    journal: SqliteJournal
+    registry: Registry
+    alarms: Alarms
+    url: str
+    wrong: list[str]
+    tokens: dict[Role, str]
+    session: aiohttp.ClientSession
+
+    def request(
+        self, method: str, path: str, *, role: Role | None = Role.VIEWER, **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        headers = dict(options.pop("headers", {}))
+        if role is not None:
+            headers["Authorization"] = f"Bearer {self.tokens[role]}"
+        return self.session.request(method, self.url + path, headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> Any:
+        async with self.request("GET", path, **options) as response:
+            assert response.status == 200, await response.text()
+            return await response.json(content_type=None)
+
+
+TWINS: list[dict[str, Any]] = [
+    {
+        "device": "box-1",
+        "state": "online",
+        "position": {"lat": 24.5, "lon": 117.6},
+        "status": None,
+        "duty": None,
+        "presence": {"online": True},
+        "clock_offset_ms": 20,
+        "last_received": NOW_MS,
+    },
+    {"device": "stranger", "state": "stale"},
+]
+LEDGER: list[dict[str, Any]] = [
+    {"device": "box-1", "held": 3, "missing": 1},
+    {"device": "car-1", "held": 4},
+]
+PICTURES = (
+    Picture("a" * 64, "image/jpeg", 1, 1, b"\xff\xd8 picture"),
+    Picture("b" * 64, "text/html", 1, 1, b"<script>"),
+    Picture("c" * 64, "image/jpeg", 5, 2, None),
+)
+
+
+@contextlib.asynccontextmanager
+async def outward(folder: Path) -> AsyncIterator[Outward]:
+    metrics = CollectorRegistry()
+    Counter("fieldgate_alarms", "Alarms raised", registry=metrics).inc()
+    wrong: list[str] = []
+    with Registry(folder) as registry:
+        async with SqliteJournal(folder) as journal:
+            alarms = Alarms(journal)
+            app = make_app(
+                registry=registry,
+                reader=journal,
+                live=LiveFeed(journal),
+                alarms=alarms,
+                twins=Views(TWINS),
+                ledger=Views(LEDGER),
+                media=Media(*PICTURES),
+                metrics=metrics,
+                unready=lambda: wrong,
+            )
+            async with Server(app, ("127.0.0.1", 0)) as server, aiohttp.ClientSession() as session:
+                tokens = {role: registry.add_token(role) for role in Role}
+                yield Outward(journal, registry, alarms, server.url, wrong, tokens, session)
