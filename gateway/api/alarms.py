@@ -1,0 +1,150 @@
+"""Alarms over HTTP: which there are, how far each has got, and the dispatch core's answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from gateway.api import params
+from gateway.api.parts import Alarms
+from gateway.api.problems import Problem
+from gateway.api.routes import Route, json_answer
+from gateway.journal.base import AlarmRecord, Reader, StageChange
+from gateway.registry import Role
+from protocols.model import Stage, Text
+
+ACTS = {"accept": Stage.ACCEPTED, "acknowledge": Stage.ACKNOWLEDGED, "close": Stage.CLOSED}
+"""The answers of the dispatch core, and the stage that each brings an alarm to."""
+
+_STAGE = params.some_of(
+    "stage",
+    "Stages, separated by commas; all if not given.",
+    {stage.value: stage for stage in Stage},
+)
+_DEVICE = params.text("device", "Alarms of this device alone.")
+_BEFORE = params.integer(
+    "before",
+    "A cursor: alarms raised before it. `next` of the page before.",
+    default=params.MAX_CURSOR,
+    low=0,
+    high=params.MAX_CURSOR,
+)
+_LIMIT = params.integer("limit", "How many alarms at most.", default=100, low=1, high=1000)
+
+
+class AlarmView(Struct, frozen=True, kw_only=True):
+    """One alarm: its ``data`` as the device sent them, its stages in order. Times in ms."""
+
+    id: str
+    device: str
+    boot: int
+    seq: int
+    kind: str
+    t: int
+    received: int
+    stage: Stage
+    stages: tuple[StageChange, ...]
+    count: int
+    flags: tuple[str, ...]
+    clock_offset_ms: int | None
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: AlarmRecord) -> AlarmView:
+        """The view of a record."""
+        return cls(**{name: getattr(record, name) for name in cls.__struct_fields__})
+
+
+class AlarmPage(Struct, frozen=True):
+    """Alarms, newest first, and what to give as ``before`` for older ones; null at the end."""
+
+    alarms: list[AlarmView]
+    next: int | None
+
+
+class Answer(Struct, frozen=True):
+    """Who answers, and what there is to say; both may be left out."""
+
+    by: Annotated[str, Meta(max_length=64)] | None = None
+    note: Text | None = None
+
+
+_decode_answer = msgspec.json.Decoder(Answer).decode
+
+
+class AlarmRoutes:
+    """Reading alarms and answering them."""
+
+    def __init__(self, reader: Reader, alarms: Alarms) -> None:
+        self._reader = reader
+        self._alarms = alarms
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route(
+                method="GET",
+                path="/api/v1/alarms",
+                handler=self.page,
+                summary="Alarms, newest first.",
+                params=(_STAGE, _DEVICE, _BEFORE, _LIMIT),
+                answer=AlarmPage,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/alarms/{id}",
+                handler=self.show,
+                summary="One alarm.",
+                answer=AlarmView,
+            ),
+            *(
+                Route(
+                    method="POST",
+                    path=f"/api/v1/alarms/{{id}}/{act}",
+                    handler=self.advance,
+                    summary=f"The alarm is {stage}: the box shows it. Again changes nothing.",
+                    role=Role.DISPATCHER,
+                    body=Answer,
+                    answer=AlarmView,
+                )
+                for act, stage in ACTS.items()
+            ),
+        ]
+
+    async def page(self, request: web.Request) -> web.Response:
+        """A page."""
+        limit = _LIMIT.read(request)
+        found = await self._reader.alarms(
+            stages=_STAGE.read(request),
+            device=_DEVICE.read(request),
+            before=_BEFORE.read(request),
+            limit=limit,
+        )
+        older = found[-1][0] if len(found) == limit else None
+        return json_answer(AlarmPage([AlarmView.of(record) for _, record in found], older))
+
+    async def show(self, request: web.Request) -> web.Response:
+        """One alarm."""
+        return json_answer(AlarmView.of(await self._alarm(request)))
+
+    async def advance(self, request: web.Request) -> web.Response:
+        """Bring the alarm to the stage that the path names."""
+        body = await request.read()
+        try:
+            answer = _decode_answer(body) if body.strip() else Answer()
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Problem(400, f"body: {error}") from error
+        alarm = await self._alarm(request)
+        stage = ACTS[request.path.rpartition("/")[2]]
+        record = await self._alarms.advance(alarm.id, stage, by=answer.by, note=answer.note)
+        return json_answer(AlarmView.of(record))
+
+    async def _alarm(self, request: web.Request) -> AlarmRecord:
+        alarm_id = request.match_info["id"]
+        alarm = await self._reader.alarm(alarm_id)
+        if alarm is None:
+            raise Problem(404, f"there is no alarm {alarm_id}", alarm=alarm_id)
+        return alarm

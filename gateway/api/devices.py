@@ -1,0 +1,126 @@
+"""Devices over HTTP: which there are, what is known of each now, where each has been."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from gateway.api import params
+from gateway.api.parts import Twins
+from gateway.api.problems import Problem
+from gateway.api.routes import Route, large_json_answer
+from gateway.api.track import FORMATS
+from gateway.journal.base import Reader
+from gateway.registry import Device, Registry
+
+_FROM = params.moment("from", "Fixes at or after this time.", default=params.EARLIEST_MS)
+_TO = params.moment("to", "Fixes before this time.", default=params.LATEST_MS)
+_FORMAT = params.one_of("format", "How the track is written.", tuple(FORMATS))
+
+
+class DeviceView(Struct, frozen=True, kw_only=True):
+    """A device as registered (``lat``, ``lon``: a fixed box's place), and as it is now.
+
+    From ``position`` on null until it has reported. Times in ms.
+    """
+
+    id: str
+    registered: bool
+    kind: str | None = None
+    name: str = ""
+    lat: float | None = None
+    lon: float | None = None
+    site: str = ""
+    added_ms: int | None = None
+    revoked: bool = False
+    state: str = "offline"
+    position: dict[str, Any] | None = None
+    status: dict[str, Any] | None = None
+    duty: dict[str, Any] | None = None
+    presence: dict[str, Any] | None = None
+    clock_offset_ms: int | None = None
+    last_received: int | None = None
+
+    @classmethod
+    def of(cls, device: str, known: Device | None, twin: dict[str, Any] | None) -> DeviceView:
+        """The view of a device that is registered, has reported, or both."""
+        now = {key: value for key, value in (twin or {}).items() if key in cls.__struct_fields__}
+        if known is None:
+            return cls(id=device, registered=False, **now)
+        fields = {name: getattr(known, name) for name in Device.__struct_fields__}
+        return cls(registered=True, **{**now, **fields})
+
+
+class DeviceList(Struct, frozen=True):
+    """All devices, by their ids; those that have reported without being registered too."""
+
+    devices: list[DeviceView]
+
+
+class DeviceRoutes:
+    """Reading devices."""
+
+    def __init__(self, registry: Registry, twins: Twins, reader: Reader) -> None:
+        self._registry = registry
+        self._twins = twins
+        self._reader = reader
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route(
+                method="GET",
+                path="/api/v1/devices",
+                handler=self.overview,
+                summary="All devices, as registered and as they are now.",
+                answer=DeviceList,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/devices/{id}",
+                handler=self.show,
+                summary="One device, as registered and as it is now.",
+                answer=DeviceView,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/devices/{id}/track",
+                handler=self.track,
+                summary="Where the device has been: every fix stored, by the device's times.",
+                params=(_FROM, _TO, _FORMAT),
+                media=tuple(content_type for content_type, _ in FORMATS.values()),
+            ),
+        ]
+
+    async def overview(self, _: web.Request) -> web.Response:
+        """All of them."""
+        twins = {twin["device"]: twin for twin in self._twins.views()}
+        known = {device.id: device for device in self._registry.devices()}
+        views = [
+            DeviceView.of(device, known.get(device), twins.get(device))
+            for device in sorted(known.keys() | twins.keys())
+        ]
+        return await large_json_answer(DeviceList(views))
+
+    async def show(self, request: web.Request) -> web.Response:
+        """One of them."""
+        return await large_json_answer(self._device(request))
+
+    async def track(self, request: web.Request) -> web.Response:
+        """Its fixes in the format asked for."""
+        device = self._device(request).id
+        since_ms, until_ms = _FROM.read(request), _TO.read(request)
+        content_type, write = FORMATS[_FORMAT.read(request)]
+        fixes = await self._reader.track(device, since_ms, until_ms)
+        body = await asyncio.to_thread(write, device, fixes)
+        return web.Response(body=body, content_type=content_type, charset="utf-8")
+
+    def _device(self, request: web.Request) -> DeviceView:
+        device = request.match_info["id"]
+        known, twin = self._registry.get(device), self._twins.view(device)
+        if known is None and twin is None:
+            raise Problem(404, f"there is no device {device}", device=device)
+        return DeviceView.of(device, known, twin)

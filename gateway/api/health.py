@@ -1,0 +1,77 @@
+"""Whether the gateway lives, whether it is ready for the first alarm, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from gateway.api.problems import Problem
+from gateway.api.routes import Route, json_answer
+
+
+class Health(Struct, frozen=True):
+    """It answers, so it lives."""
+
+    status: str = "ok"
+
+
+class Readiness(Struct, frozen=True):
+    """Ready for the first alarm."""
+
+    ready: bool = True
+
+
+class HealthRoutes:
+    """Open to all: what asks has no token. ``unready``: what keeps alarms from being taken now."""
+
+    def __init__(self, metrics: CollectorRegistry, unready: Callable[[], list[str]]) -> None:
+        self._metrics = metrics
+        self._unready = unready
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route(
+                method="GET",
+                path="/healthz",
+                handler=self.healthz,
+                summary="Whether the gateway lives.",
+                role=None,
+                answer=Health,
+            ),
+            Route(
+                method="GET",
+                path="/readyz",
+                handler=self.readyz,
+                summary="Whether alarms can be taken; 503 says what is wrong.",
+                role=None,
+                answer=Readiness,
+            ),
+            Route(
+                method="GET",
+                path="/metrics",
+                handler=self.metrics,
+                summary="Figures for Prometheus.",
+                role=None,
+                media=("text/plain",),
+            ),
+        ]
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Alive."""
+        return json_answer(Health())
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Ready, or what is wrong."""
+        wrong = self._unready()
+        if wrong:
+            raise Problem(503, f"not ready: {'; '.join(wrong)}", wrong=wrong)
+        return json_answer(Readiness())
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """All figures."""
+        body = generate_latest(self._metrics)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,106 @@
+"""Query parameters: each one's name, meaning, range and default, for reading and for OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from aiohttp import web
+from msgspec import Struct
+
+from protocols.errors import FieldInvalid
+
+T = TypeVar("T")
+
+MAX_CURSOR = 2**63 - 1
+EARLIEST_MS, LATEST_MS = -(2**63), 2**63 - 1
+
+
+class Param(Struct, Generic[T], frozen=True, kw_only=True):
+    """One query parameter. ``parse`` raises ValueError saying what is due."""
+
+    name: str
+    about: str
+    schema: dict[str, Any]
+    parse: Callable[[str], T]
+    default: T
+
+    def read(self, request: web.Request) -> T:
+        """Its value in this request; raise FieldInvalid if it has none."""
+        text = request.query.get(self.name)
+        if text is None:
+            return self.default
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise FieldInvalid(self.name, str(error), text) from error
+
+
+def integer(name: str, about: str, *, default: int, low: int, high: int) -> Param[int]:
+    """A whole number in a range."""
+    schema = {"type": "integer", "minimum": low, "maximum": high, "default": default}
+    return Param(
+        name=name, about=about, schema=schema, parse=whole_number(low, high), default=default
+    )
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Reads a whole number in a range."""
+
+    def parse(text: str) -> int:
+        number = int(text[:20]) if text.isascii() and text.isdigit() else low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def text(name: str, about: str) -> Param[str | None]:
+    """Any text."""
+    return Param(name=name, about=about, schema={"type": "string"}, parse=str, default=None)
+
+
+def moment(name: str, about: str, *, default: int) -> Param[int]:
+    """A time: ms since 1970, or RFC 3339."""
+
+    def parse(text: str) -> int:
+        if text.removeprefix("-").isdecimal():
+            millis = int(text[:20])
+        else:
+            when = datetime.fromisoformat(text)
+            if when.tzinfo is None:
+                raise ValueError("must be ms since 1970, or RFC 3339 with its time zone")
+            millis = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+        if not EARLIEST_MS <= millis <= LATEST_MS:
+            raise ValueError(f"must lie between {EARLIEST_MS} and {LATEST_MS}")
+        return millis
+
+    schema = {"oneOf": [{"type": "integer"}, {"type": "string", "format": "date-time"}]}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=default)
+
+
+def one_of(name: str, about: str, choices: tuple[str, ...]) -> Param[str]:
+    """One of a few words; the first is the default."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    schema = {"type": "string", "enum": list(choices), "default": choices[0]}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=choices[0])
+
+
+def some_of(name: str, about: str, words: Mapping[str, T]) -> Param[frozenset[T] | None]:
+    """Some of a few words, separated by commas; all of them if it is not given."""
+
+    def parse(text: str) -> frozenset[T]:
+        for word in text.split(","):
+            if word not in words:
+                raise ValueError(f"{word!r} is none of {', '.join(words)}")
+        return frozenset(words[word] for word in text.split(","))
+
+    schema = {"type": "string", "description": ", ".join(words)}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=None)

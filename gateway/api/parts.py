@@ -1,0 +1,92 @@
+"""What the API needs of the rest of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from gateway.journal.base import AlarmRecord, EventType
+from protocols.cloudevents import CloudEvent
+from protocols.model import Stage
+
+
+class Live(Protocol):
+    """Committed events, for readers with cursors of their own."""
+
+    async def page(
+        self, after: int, limit: int, types: frozenset[EventType]
+    ) -> tuple[list[CloudEvent], int]:
+        """Events beyond the cursor, and the cursor to go on from."""
+
+    async def stream(
+        self, request: web.Request, after: int | None, types: frozenset[EventType]
+    ) -> web.StreamResponse:
+        """Server-sent events beyond the cursor, or from now on."""
+
+    async def close(self) -> None:
+        """End all streams."""
+
+
+class Alarms(Protocol):
+    """The life cycle of alarms."""
+
+    async def advance(
+        self, alarm_id: str, stage: Stage, *, by: str | None, note: str | None
+    ) -> AlarmRecord:
+        """Bring an alarm at least that far; what is known of it then."""
+
+
+class Twins(Protocol):
+    """What is known of each device now."""
+
+    def view(self, device: str) -> dict[str, Any] | None:
+        """One device that has reported."""
+
+    def views(self) -> Iterator[dict[str, Any]]:
+        """All devices that have reported."""
+
+
+class Ledger(Protocol):
+    """What each device has sent, what is missing."""
+
+    def view(self, device: str) -> dict[str, Any] | None:
+        """One device that has sent anything."""
+
+    def views(self) -> Iterator[dict[str, Any]]:
+        """All devices that have sent anything."""
+
+    def totals(self) -> dict[str, int]:
+        """The sums over all devices."""
+
+
+class Picture(Protocol):
+    """A picture of which at least one chunk has come. ``data``: None until all have."""
+
+    @property
+    def id(self) -> str:
+        """The SHA-256 of the whole, in hex."""
+
+    @property
+    def mime(self) -> str:
+        """Its type as the device gave it."""
+
+    @property
+    def received_chunks(self) -> int:
+        """How many chunks have come."""
+
+    @property
+    def of(self) -> int:
+        """How many chunks there are."""
+
+    @property
+    def data(self) -> bytes | None:
+        """The whole picture."""
+
+
+class Media(Protocol):
+    """Pictures."""
+
+    async def picture(self, picture_id: str) -> Picture | None:
+        """The picture of that id, whole or not."""

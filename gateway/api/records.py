@@ -1,0 +1,125 @@
+"""What was kept, over HTTP: pictures, the ledger of what came and what is missing, quarantine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from gateway.api import params
+from gateway.api.parts import Ledger, Media
+from gateway.api.problems import Problem
+from gateway.api.routes import Route, json_answer, large_json_answer
+from gateway.journal.base import Quarantined, Reader
+
+SHOWN_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", "video/mp4"})
+"""What a browser may be told to show; anything else is bytes to download."""
+
+_DEVICE = params.text("device", "This device alone.")
+_BEFORE = params.integer(
+    "before",
+    "A number: what was refused before it. `next` of the page before.",
+    default=params.MAX_CURSOR,
+    low=0,
+    high=params.MAX_CURSOR,
+)
+_LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1000)
+
+
+class LedgerView(Struct, frozen=True):
+    """For each device, boot and lane what is held and what is missing; the sums over all."""
+
+    devices: list[dict[str, Any]]
+    totals: dict[str, int]
+
+
+class QuarantinePage(Struct, frozen=True):
+    """What was refused, newest first (``payload`` in base64); give ``next`` as ``before``."""
+
+    quarantine: list[Quarantined]
+    next: int | None
+
+
+class RecordRoutes:
+    """Reading what was kept."""
+
+    def __init__(self, reader: Reader, media: Media, ledger: Ledger) -> None:
+        self._reader = reader
+        self._media = media
+        self._ledger = ledger
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route(
+                method="GET",
+                path="/api/v1/media/{id}",
+                handler=self.picture,
+                summary="A picture's bytes, by the SHA-256 of the whole.",
+                media=("application/octet-stream", *sorted(SHOWN_TYPES)),
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/ledger",
+                handler=self.ledger,
+                summary="What each device has sent, and what of it is missing.",
+                params=(_DEVICE,),
+                answer=LedgerView,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/quarantine",
+                handler=self.quarantine,
+                summary="What was refused, with its bytes and why, newest first.",
+                params=(_BEFORE, _LIMIT),
+                answer=QuarantinePage,
+            ),
+        ]
+
+    async def picture(self, request: web.Request) -> web.Response:
+        """The bytes; they never change, since their hash is their name."""
+        picture_id = request.match_info["id"]
+        picture = await self._media.picture(picture_id)
+        if picture is None:
+            raise Problem(404, f"there is no picture {picture_id}")
+        if picture.data is None:
+            raise Problem(
+                404,
+                f"{picture.received_chunks} of {picture.of} chunks of the picture have come",
+                received_chunks=picture.received_chunks,
+                of=picture.of,
+            )
+        headers = {
+            "ETag": f'"{picture.id}"',
+            "Cache-Control": "private, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if any(tag.value == picture.id for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        is_shown = picture.mime in SHOWN_TYPES
+        if not is_shown:
+            headers["Content-Disposition"] = "attachment"
+        return web.Response(
+            body=picture.data,
+            content_type=picture.mime if is_shown else "application/octet-stream",
+            headers=headers,
+        )
+
+    async def ledger(self, request: web.Request) -> web.Response:
+        """All devices, or one."""
+        device = _DEVICE.read(request)
+        if device is None:
+            views = list(self._ledger.views())
+        else:
+            view = self._ledger.view(device)
+            if view is None:
+                raise Problem(404, f"device {device} has sent nothing", device=device)
+            views = [view]
+        return await large_json_answer(LedgerView(views, self._ledger.totals()))
+
+    async def quarantine(self, request: web.Request) -> web.Response:
+        """A page."""
+        limit = _LIMIT.read(request)
+        found = await self._reader.quarantine(_BEFORE.read(request), limit)
+        return json_answer(QuarantinePage(found, found[-1].no if len(found) == limit else None))

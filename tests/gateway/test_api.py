@@ -1,0 +1,400 @@
+"""The API for operators and systems: who may, what there is, what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema  # type: ignore[import-untyped]
+import msgspec
+import pytest
+
+from gateway.api.server import make_app
+from gateway.journal.base import Change, Quarantined
+from gateway.registry import Device, Role
+from protocols.model import Stage
+from tests.gateway.outward import NOW_MS, Outward, alarm_change, fix, fixes, outward
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Outward]:
+    async with outward(tmp_path) as started:
+        yield started
+
+
+async def problem(gateway: Outward, method: str, path: str, **options: Any) -> dict[str, Any]:
+    """The problem that this request is answered with."""
+    async with gateway.request(method, path, **options) as response:
+        assert response.content_type == "application/problem+json"
+        details: dict[str, Any] = await response.json(content_type=None)
+        assert details["status"] == response.status
+        assert details["type"] == "about:blank"
+        assert details["title"]
+        assert details["detail"]
+    return details
+
+
+# Who may
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic YTpi"}])
+async def test_without_a_token_nothing_is_shown(gateway: Outward, headers: dict[str, str]) -> None:
+    details = await problem(gateway, "GET", "/api/v1/alarms", role=None, headers=headers)
+    assert details["status"] == 401
+
+
+async def test_an_unknown_or_revoked_token_opens_nothing(gateway: Outward) -> None:
+    headers = {"Authorization": "Bearer guess"}
+    assert (await problem(gateway, "GET", "/api/v1/alarms", role=None, headers=headers))[
+        "status"
+    ] == 401
+    gateway.registry.revoke_token(1)
+    assert (await problem(gateway, "GET", "/api/v1/alarms", role=Role.VIEWER))["status"] == 401
+
+
+async def test_a_viewer_reads_and_answers_nothing(gateway: Outward) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    assert await gateway.get("/api/v1/alarms/box-1:1:p:1")
+    details = await problem(gateway, "POST", "/api/v1/alarms/box-1:1:p:1/accept")
+    assert (details["status"], details["needed"], details["role"]) == (403, "dispatcher", "viewer")
+    assert gateway.alarms.asked == []
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json"])
+async def test_health_and_description_are_open(gateway: Outward, path: str) -> None:
+    async with gateway.request("GET", path, role=None) as response:
+        assert response.status == 200
+
+
+async def test_an_unknown_path_is_a_problem(gateway: Outward) -> None:
+    assert (await problem(gateway, "GET", "/api/v1/nothing"))["status"] == 404
+
+
+async def test_a_wrong_method_names_the_right_ones(gateway: Outward) -> None:
+    async with gateway.request("DELETE", "/api/v1/alarms") as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET"
+        assert response.content_type == "application/problem+json"
+
+
+async def test_a_failure_of_ours_is_a_problem(
+    gateway: Outward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(gateway.journal, "alarms", fail)
+    details = await problem(gateway, "GET", "/api/v1/alarms")
+    assert details["status"] == 500
+    assert "disk gone" not in json.dumps(details)
+
+
+# Alarms
+
+
+async def test_an_alarm_is_shown_with_its_stages(gateway: Outward) -> None:
+    await gateway.journal.commit(alarm_change(1, zone="hall"))
+    alarm = await gateway.get("/api/v1/alarms/box-1:1:p:1")
+    assert alarm == {
+        "id": "box-1:1:p:1",
+        "device": "box-1",
+        "boot": 1,
+        "seq": 1,
+        "kind": "panic",
+        "t": NOW_MS + 1,
+        "received": NOW_MS + 21,
+        "stage": "stored",
+        "stages": [{"stage": "stored", "t": NOW_MS + 21}],
+        "count": 1,
+        "flags": [],
+        "clock_offset_ms": None,
+        "data": {"boot": 1, "seq": 1, "t": NOW_MS + 1, "kind": "panic", "zone": "hall"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("act", "stage"), [("accept", "accepted"), ("acknowledge", "acknowledged"), ("close", "closed")]
+)
+async def test_the_dispatch_core_answers_an_alarm(gateway: Outward, act: str, stage: str) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    path = f"/api/v1/alarms/box-1:1:p:1/{act}"
+    answer = {"by": "desk 3", "note": "已派单", "more": "ignored"}
+    async with gateway.request("POST", path, role=Role.DISPATCHER, json=answer) as response:
+        assert response.status == 200
+        assert (await response.json())["stage"] == stage
+    assert gateway.alarms.asked == [("box-1:1:p:1", Stage(stage), "desk 3", "已派单")]
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"{}"])
+async def test_an_answer_needs_no_words(gateway: Outward, body: bytes) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    path = "/api/v1/alarms/box-1:1:p:1/accept"
+    async with gateway.request("POST", path, role=Role.ADMIN, data=body) as response:
+        assert response.status == 200
+    assert gateway.alarms.asked == [("box-1:1:p:1", Stage.ACCEPTED, None, None)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{", b'{"by": 3}', b"\xff", b'{"by": "%s"}' % (b"x" * 65)]
+)
+async def test_a_body_that_is_no_answer_is_refused(gateway: Outward, body: bytes) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    path = "/api/v1/alarms/box-1:1:p:1/accept"
+    details = await problem(gateway, "POST", path, role=Role.ADMIN, data=body)
+    assert details["status"] == 400
+    assert gateway.alarms.asked == []
+
+
+async def test_a_body_too_large_is_refused(gateway: Outward) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    path = "/api/v1/alarms/box-1:1:p:1/accept"
+    details = await problem(gateway, "POST", path, role=Role.ADMIN, data=b" " * 70_000)
+    assert details["status"] == 413
+
+
+@pytest.mark.parametrize(("method", "act"), [("GET", ""), ("POST", "/accept"), ("POST", "/close")])
+async def test_an_unknown_alarm_is_a_problem(gateway: Outward, method: str, act: str) -> None:
+    path = f"/api/v1/alarms/box-9:1:p:1{act}"
+    details = await problem(gateway, method, path, role=Role.DISPATCHER)
+    assert (details["status"], details["alarm"]) == (404, "box-9:1:p:1")
+
+
+async def test_alarms_are_listed_newest_first_in_pages(gateway: Outward) -> None:
+    for seq in range(1, 4):
+        await gateway.journal.commit(alarm_change(seq))
+    first = await gateway.get("/api/v1/alarms?limit=2")
+    assert [alarm["seq"] for alarm in first["alarms"]] == [3, 2]
+    second = await gateway.get(f"/api/v1/alarms?limit=2&before={first['next']}")
+    assert [alarm["seq"] for alarm in second["alarms"]] == [1]
+    assert second["next"] is None
+
+
+async def test_alarms_are_listed_by_stage_and_device(gateway: Outward) -> None:
+    for device in ("box-1", "box-2"):
+        await gateway.journal.commit(alarm_change(1, device))
+    path = "/api/v1/alarms/box-1:1:p:1/accept"
+    async with gateway.request("POST", path, role=Role.ADMIN):
+        pass
+
+    async def listed(query: str) -> list[str]:
+        return [a["device"] for a in (await gateway.get(f"/api/v1/alarms?{query}"))["alarms"]]
+
+    assert await listed("stage=accepted") == ["box-1"]
+    assert await listed("stage=accepted,stored") == ["box-2", "box-1"]
+    assert await listed("device=box-2") == ["box-2"]
+    details = await problem(gateway, "GET", "/api/v1/alarms?stage=lost")
+    assert (details["parameter"], details["value"]) == ("stage", "lost")
+
+
+# Devices and tracks
+
+
+async def test_devices_are_shown_as_registered_and_as_they_are_now(gateway: Outward) -> None:
+    gateway.registry.add(Device(id="box-1", kind="alarm_box", name="第一中学", lat=24.5, lon=117.6))
+    gateway.registry.add(Device(id="car-1", kind="vehicle_terminal"))
+    devices = {d["id"]: d for d in (await gateway.get("/api/v1/devices"))["devices"]}
+    assert list(devices) == ["box-1", "car-1", "stranger"]
+    box, car, stranger = devices.values()
+    assert (box["name"], box["state"], box["lat"]) == ("第一中学", "online", 24.5)
+    assert box["position"] == {"lat": 24.5, "lon": 117.6}
+    assert (car["registered"], car["state"], car["position"]) == (True, "offline", None)
+    assert (stranger["registered"], stranger["state"]) == (False, "stale")
+    assert await gateway.get("/api/v1/devices/box-1") == box
+    assert (await problem(gateway, "GET", "/api/v1/devices/none"))["device"] == "none"
+
+
+FIXES = (
+    fix(1, lat=24.123456789012345, lon=117.00000000000001, alt=12.5, spd=3.25, sats=9),
+    fix(2, fix=0, hdop=1.5),
+    fix(4, hdg=359.9, acc=2.5, src="gnss"),
+)
+
+
+async def test_a_track_in_geojson_equals_the_fixes_stored(gateway: Outward) -> None:
+    await gateway.journal.commit_block(fixes("box-1", *FIXES))
+    async with gateway.request("GET", "/api/v1/devices/box-1/track") as response:
+        assert response.content_type == "application/geo+json"
+        track = json.loads(await response.read())
+    assert track["type"] == "FeatureCollection"
+    keys = msgspec.to_builtins(FIXES)
+    for feature, sent in zip(track["features"], keys, strict=True):
+        assert sent.items() <= feature["properties"].items()
+        assert feature["geometry"]["type"] == "Point"
+        assert feature["geometry"]["coordinates"][:2] == [sent["lon"], sent["lat"]]
+    assert track["features"][0]["geometry"]["coordinates"][2] == 12.5
+    assert track["features"][0]["properties"]["time"] == "2026-11-22T03:26:41.000Z"
+
+
+async def test_a_track_in_gpx_has_every_fix(gateway: Outward) -> None:
+    await gateway.journal.commit_block(fixes("box-1", *FIXES))
+    async with gateway.request("GET", "/api/v1/devices/box-1/track?format=gpx") as response:
+        assert response.content_type == "application/gpx+xml"
+        gpx = ElementTree.fromstring(await response.read())
+    name = {"": "http://www.topografix.com/GPX/1/1", "field": "urn:fieldgate:position:v1"}
+    points = gpx.findall("trk/trkseg/trkpt", name)
+    assert [(float(p.attrib["lat"]), float(p.attrib["lon"])) for p in points] == [
+        (f.lat, f.lon) for f in FIXES
+    ]
+    assert [p.findtext("fix", None, name) for p in points] == ["3d", "none", "3d"]
+    assert points[0].findtext("ele", None, name) == "12.5"
+    assert points[0].findtext("time", None, name) == "2026-11-22T03:26:41.000Z"
+    assert points[0].findtext("extensions/field:spd", None, name) == "3.25"
+
+
+async def test_a_track_in_csv_has_every_fix(gateway: Outward) -> None:
+    await gateway.journal.commit_block(fixes("box-1", *FIXES))
+    async with gateway.request("GET", "/api/v1/devices/box-1/track?format=csv") as response:
+        assert response.content_type == "text/csv"
+        rows = list(csv.DictReader((await response.text()).splitlines()))
+    assert [(float(r["lat"]), float(r["lon"]), int(r["seq"])) for r in rows] == [
+        (f.lat, f.lon, f.seq) for f in FIXES
+    ]
+    assert rows[1]["alt"] == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "seqs"),
+    [
+        (f"from={NOW_MS + 2000}", [2, 4]),
+        (f"to={NOW_MS + 2000}", [1]),
+        ("from=2026-11-22T03:26:42Z&to=2026-11-22T03:26:43Z", [2]),
+        ("from=2026-11-22T11:26:42%2B08:00", [2, 4]),
+    ],
+)
+async def test_a_track_is_cut_by_time(gateway: Outward, query: str, seqs: list[int]) -> None:
+    await gateway.journal.commit_block(fixes("box-1", *FIXES))
+    track = await gateway.get(f"/api/v1/devices/box-1/track?{query}")
+    assert [f["properties"]["seq"] for f in track["features"]] == seqs
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("from=yesterday", "from"),
+        ("from=2026-11-22T03:26:42", "from"),
+        ("to=99999999999999999999", "to"),
+        ("to=", "to"),
+        ("format=shp", "format"),
+    ],
+)
+async def test_a_track_parameter_that_is_none_is_named(
+    gateway: Outward, query: str, parameter: str
+) -> None:
+    details = await problem(gateway, "GET", f"/api/v1/devices/box-1/track?{query}")
+    assert (details["status"], details["parameter"]) == (400, parameter)
+
+
+# Pictures, ledger, quarantine
+
+
+async def test_a_picture_is_served_and_kept_by_whoever_has_it(gateway: Outward) -> None:
+    path = f"/api/v1/media/{'a' * 64}"
+    async with gateway.request("GET", path) as response:
+        assert await response.read() == b"\xff\xd8 picture"
+        assert response.content_type == "image/jpeg"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        tag = response.headers["ETag"]
+    assert tag == f'"{"a" * 64}"'
+    async with gateway.request("GET", path, headers={"If-None-Match": tag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+
+
+async def test_bytes_that_claim_to_be_a_page_are_only_bytes(gateway: Outward) -> None:
+    async with gateway.request("GET", f"/api/v1/media/{'b' * 64}") as response:
+        assert response.content_type == "application/octet-stream"
+        assert response.headers["Content-Disposition"] == "attachment"
+
+
+async def test_an_incomplete_picture_says_how_much_has_come(gateway: Outward) -> None:
+    details = await problem(gateway, "GET", f"/api/v1/media/{'c' * 64}")
+    assert (details["status"], details["received_chunks"], details["of"]) == (404, 2, 5)
+    assert (await problem(gateway, "GET", f"/api/v1/media/{'d' * 64}"))["status"] == 404
+
+
+async def test_the_ledger_says_what_is_missing(gateway: Outward) -> None:
+    ledger = await gateway.get("/api/v1/ledger")
+    assert [d["device"] for d in ledger["devices"]] == ["box-1", "car-1"]
+    assert ledger["totals"] == {"held": 7}
+    one = await gateway.get("/api/v1/ledger?device=box-1")
+    assert [d["missing"] for d in one["devices"]] == [1]
+    assert (await problem(gateway, "GET", "/api/v1/ledger?device=none"))["status"] == 404
+
+
+async def test_quarantine_gives_back_the_bytes(gateway: Outward) -> None:
+    for n in range(3):
+        refused = Quarantined(
+            topic="field/v1/box-1/up/alarm",
+            device="box-1",
+            reason="malformed",
+            detail="no map",
+            payload=b"\x00\xff%d" % n,
+            first_ms=NOW_MS,
+            last_ms=NOW_MS,
+        )
+        await gateway.journal.commit(Change(quarantined=[refused]))
+    page = await gateway.get("/api/v1/quarantine?limit=2")
+    payloads = [base64.b64decode(q["payload"]) for q in page["quarantine"]]
+    assert payloads == [b"\x00\xff2", b"\x00\xff1"]
+    rest = await gateway.get(f"/api/v1/quarantine?before={page['next']}")
+    assert len(rest["quarantine"]) == 1
+    assert rest["next"] is None
+
+
+# Health and description
+
+
+async def test_a_gateway_that_is_not_ready_says_why(gateway: Outward) -> None:
+    assert await gateway.get("/readyz") == {"ready": True}
+    gateway.wrong.append("the priority lane has no broker")
+    details = await problem(gateway, "GET", "/readyz", role=None)
+    assert (details["status"], details["wrong"]) == (503, ["the priority lane has no broker"])
+    assert await gateway.get("/healthz") == {"status": "ok"}
+
+
+async def test_metrics_are_those_of_the_registry(gateway: Outward) -> None:
+    async with gateway.request("GET", "/metrics", role=None) as response:
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        assert "fieldgate_alarms_total 1.0" in await response.text()
+
+
+async def test_the_description_names_every_route_and_no_other(gateway: Outward) -> None:
+    description = await gateway.get("/openapi.json")
+    described = {
+        (method.upper(), path) for path, acts in description["paths"].items() for method in acts
+    }
+    app = make_app(
+        registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
+        live=None, twins=None, ledger=None, media=None, metrics=None, unready=list,  # type: ignore[arg-type]
+    )  # fmt: skip
+    served = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None
+    }
+    assert described == served
+
+
+async def test_answers_are_as_described(gateway: Outward) -> None:
+    gateway.registry.add(Device(id="box-1", kind="alarm_box"))
+    await gateway.journal.commit(alarm_change(1))
+    await gateway.journal.commit_block(fixes("box-1", *FIXES))
+    description = await gateway.get("/openapi.json")
+    for path, concrete in {
+        "/api/v1/events": "/api/v1/events",
+        "/api/v1/alarms": "/api/v1/alarms",
+        "/api/v1/alarms/{id}": "/api/v1/alarms/box-1:1:p:1",
+        "/api/v1/devices": "/api/v1/devices",
+        "/api/v1/devices/{id}": "/api/v1/devices/box-1",
+        "/api/v1/ledger": "/api/v1/ledger",
+        "/api/v1/quarantine": "/api/v1/quarantine",
+        "/healthz": "/healthz",
+        "/readyz": "/readyz",
+    }.items():
+        content = description["paths"][path]["get"]["responses"]["200"]["content"]
+        schema = {**content["application/json"]["schema"], "components": description["components"]}
+        jsonschema.validate(await gateway.get(concrete), schema)
