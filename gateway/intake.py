@@ -26,6 +26,16 @@ PRIORITY_CHANNELS = frozenset(
 TOPICS_KEPT = 200_000
 
 
+def priority_filters(prefix: str) -> list[tuple[str, int]]:
+    """What the priority client subscribes to, with QoS."""
+    return [(topics.up(prefix, "+", channel), 1) for channel in sorted(PRIORITY_CHANNELS)]
+
+
+def telemetry_filters(prefix: str) -> list[tuple[str, int]]:
+    """All channels, so that what is on none of the contract's is seen and kept too."""
+    return [(f"{prefix}/v1/+/up/#", 1)]
+
+
 class Delivery(Protocol):
     """A message as the broker delivered it."""
 
@@ -59,11 +69,6 @@ class Intake:
         self._metrics = metrics
         self._now_ms = now_ms
         self._topics: dict[str, topics.Topic] = {}
-        self.filters_priority = [
-            (topics.up(prefix, "+", channel), 1) for channel in sorted(PRIORITY_CHANNELS)
-        ]
-        # All channels, so that what is on none of the contract's is seen and kept too.
-        self.filters_telemetry = [(f"{prefix}/v1/+/up/#", 1)]
 
     async def take_priority(self, delivery: Delivery) -> None:
         """Return when the message may be acknowledged to the broker."""

@@ -6,6 +6,7 @@ import typer
 
 from fieldgate.cli.edge import edge
 from fieldgate.cli.sim import sim
+from fieldgate.cli.up import up
 
 app = typer.Typer(
     name="fieldgate",
@@ -14,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command()(up)
 app.add_typer(edge, name="edge")
 app.add_typer(sim, name="sim")
 

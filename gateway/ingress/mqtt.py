@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import gmqtt
 import structlog
-from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 
 log = structlog.get_logger()
 
@@ -19,13 +18,18 @@ GIVE_UP_S = 5.0
 
 
 class Account(NamedTuple):
-    """Where a client connects, and as whom. Client id and user name are the same."""
+    """Where a client connects, and as whom; the client id is the user name where none is given."""
 
     host: str
     port: int
-    user: str
+    user: str | None
     password: str | None
-    version: int = 5
+    client_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The client id."""
+        return self.client_id or self.user or ""
 
 
 class Incoming(NamedTuple):
@@ -38,25 +42,21 @@ class Incoming(NamedTuple):
 
 
 class LaneClient:
-    """One MQTT client with a persistent session, kept connected by run().
+    """One MQTT client with a persistent session, kept connected by one of two ways to run.
 
-    ``take`` is awaited for each message, and the message acknowledged to the
-    broker when it returns; or, with ``acknowledge_after=False``, called at once.
+    ``run_acknowledging_after`` awaits what takes a message before it acknowledges it to
+    the broker; ``run`` acknowledges at once.
     """
 
     def __init__(
         self,
         account: Account,
         filters: list[tuple[str, int]],
-        take: Callable[[Incoming], Awaitable[None]] | Callable[[Incoming], None],
         *,
-        acknowledge_after: bool,
         receive_maximum: int,
     ) -> None:
         self._account = account
         self._filters = filters
-        self._take = take
-        self._acknowledge_after = acknowledge_after
         self._receive_maximum = receive_maximum
         self._client: gmqtt.Client | None = None
         self._subscribed = asyncio.Event()
@@ -71,15 +71,35 @@ class LaneClient:
         """Return when messages can come in."""
         await self._subscribed.wait()
 
-    async def run(self) -> None:
-        """Stay connected until cancelled."""
+    async def run_acknowledging_after(self, take: Callable[[Incoming], Awaitable[None]]) -> None:
+        """Stay connected until cancelled; a message is the broker's until ``take`` returns."""
+
+        async def on_message(
+            _: object, topic: str, payload: bytes, qos: int, properties: dict[str, Any]
+        ) -> int:
+            await take(Incoming(topic, bytes(payload), qos, bool(properties["retain"])))
+            return 0
+
+        await self._run(on_message, acknowledge_first=False)
+
+    async def run(self, take: Callable[[Incoming], None]) -> None:
+        """Stay connected until cancelled; a message is ours when it has come."""
+
+        def on_message(
+            _: object, topic: str, payload: bytes, qos: int, properties: dict[str, Any]
+        ) -> None:
+            take(Incoming(topic, bytes(payload), qos, bool(properties["retain"])))
+
+        await self._run(on_message, acknowledge_first=True)
+
+    async def _run(self, on_message: Callable[..., Any], *, acknowledge_first: bool) -> None:
         try:
             while True:
                 try:
-                    await self._connect()
+                    await self._connect(on_message, acknowledge_first)
                     await self._until_given_up()
                 except (OSError, gmqtt.MQTTConnectError) as error:
-                    log.warning("broker_refuses", user=self._account.user, error=str(error))
+                    log.warning("broker_refuses", client=self._account.name, error=str(error))
                     await asyncio.sleep(RECONNECT_S)
                 await self._close()
         finally:
@@ -102,27 +122,27 @@ class LaneClient:
             try:
                 await asyncio.wait_for(self._subscribed.wait(), GIVE_UP_S)
             except TimeoutError:
-                log.warning("broker_given_up", user=self._account.user)
+                log.warning("broker_given_up", client=self._account.name)
                 return
 
-    async def _connect(self) -> None:
+    async def _connect(self, on_message: Callable[..., Any], acknowledge_first: bool) -> None:
         account = self._account
         client = gmqtt.Client(
-            account.user,
+            account.name,
             clean_session=False,
-            optimistic_acknowledgement=not self._acknowledge_after,
+            optimistic_acknowledgement=acknowledge_first,
             session_expiry_interval=SESSION_S,
             receive_maximum=self._receive_maximum,
         )
-        client.set_auth_credentials(account.user, account.password)
+        if account.user is not None:
+            client.set_auth_credentials(account.user, account.password)
         client.set_config({"reconnect_retries": -1, "reconnect_delay": RECONNECT_S})
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message_later if self._acknowledge_after else self._on_message
+        client.on_message = on_message
         self._client = client
-        version = MQTTv50 if account.version == 5 else MQTTv311
-        await client.connect(account.host, account.port, keepalive=10, version=version)
+        await client.connect(account.host, account.port, keepalive=10)
 
     async def _close(self) -> None:
         self._subscribed.clear()
@@ -136,27 +156,14 @@ class LaneClient:
     def _on_subscribe(self, client: gmqtt.Client, mid: int, granted: Any, _: object) -> None:
         refused = [f for (f, _), code in zip(self._filters, granted, strict=True) if code >= 128]
         if refused:
-            log.error("subscription_refused", user=self._account.user, filters=refused)
+            log.error("subscription_refused", client=self._account.name, filters=refused)
             return
-        log.info("broker_connected", user=self._account.user)
+        log.info("broker_connected", client=self._account.name)
         self._lost.clear()
         self._subscribed.set()
 
     def _on_disconnect(self, client: gmqtt.Client, packet: bytes, exc: object = None) -> None:
         if self._subscribed.is_set():
-            log.warning("broker_lost", user=self._account.user)
+            log.warning("broker_lost", client=self._account.name)
         self._subscribed.clear()
         self._lost.set()
-
-    async def _on_message_later(
-        self, client: gmqtt.Client, topic: str, payload: bytes, qos: int, properties: Any
-    ) -> int:
-        taken = self._take(Incoming(topic, bytes(payload), qos, bool(properties["retain"])))
-        if taken is not None:
-            await taken
-        return 0
-
-    def _on_message(
-        self, client: gmqtt.Client, topic: str, payload: bytes, qos: int, properties: Any
-    ) -> None:
-        self._take(Incoming(topic, bytes(payload), qos, bool(properties["retain"])))

@@ -1,0 +1,67 @@
+"""`fieldgate up`: run the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.app import Ready
+
+
+def up(
+    data: Annotated[str | None, typer.Option(help="Folder of all state.")] = None,
+    mqtt: Annotated[str | None, typer.Option(help="HOST:PORT of the private broker.")] = None,
+    http: Annotated[str | None, typer.Option(help="HOST:PORT of the API.")] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="An outside broker: mqtt://USER:PASSWORD@HOST:PORT.")
+    ] = None,
+    prefix: Annotated[str | None, typer.Option(help="First part of all topics.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings in TOML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell when ready in JSON.")] = False,
+) -> None:
+    """Run the gateway until it is told to stop. Port 0 picks a free one."""
+    from gateway.broker import BrokerFailed
+    from gateway.config import ConfigError, load
+
+    options = {"data": data, "mqtt": mqtt, "http": http, "broker": broker, "prefix": prefix}
+    try:
+        settings = load(config, options)
+        _run(settings, as_json)
+    except (ConfigError, BrokerFailed) as error:
+        typer.echo(f"fieldgate: {error}", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        typer.echo(f"fieldgate: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _run(settings: Any, as_json: bool) -> None:
+    import msgspec
+    import uvloop
+
+    from fieldgate.cli.logs import to_stderr
+    from gateway.app import admin_token, run
+
+    to_stderr()
+
+    def on_ready(ready: Ready) -> None:
+        if as_json:
+            print(msgspec.json.encode(ready).decode(), flush=True)
+        else:
+            print(f"ready: devices at mqtt://{ready.mqtt}, API at {ready.http}", flush=True)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        admin_token(settings.folder)
+        await run(settings, on_ready, stop)
+
+    uvloop.run(main())

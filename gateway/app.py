@@ -1,0 +1,358 @@
+"""The composition root: the only file that names implementations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import msgspec
+import structlog
+
+from gateway.alarms import Alarms
+from gateway.api.app import Server, make_app
+from gateway.arrival import Registered
+from gateway.broker import PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT, Broker
+from gateway.checkpoint import Checkpoints
+from gateway.config import ConfigError, Settings, WebhookSettings, host_port
+from gateway.feeds.stream import LiveFeed
+from gateway.feeds.webhook import WebhookFeed
+from gateway.ingress.mqtt import Account, LaneClient
+from gateway.intake import Intake, priority_filters, telemetry_filters
+from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, CommitFailed
+from gateway.journal.sqlite import SqliteJournal
+from gateway.ledger import Ledger
+from gateway.media import Media
+from gateway.metrics import Metrics
+from gateway.pipeline import Pipeline
+from gateway.receipts import Down, Receipts
+from gateway.registry import Registry, Role
+from gateway.telemetry import TelemetryPipeline
+from gateway.twins import Twins
+
+log = structlog.get_logger()
+
+RESTART_S = 1.0
+PRIORITY_RECEIVE = 1000
+TELEMETRY_RECEIVE = 10_000
+
+
+class Brokers(NamedTuple):
+    """The gateway's two accounts at its broker."""
+
+    priority: Account
+    telemetry: Account
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What ``fieldgate up`` prints, and ``DIR/gateway.json`` holds, once alarms are taken."""
+
+    ready: bool
+    mqtt: str
+    http: str
+    data: str
+    pid: int
+
+
+class Directory:
+    """The registry as the lanes ask it: once per device, again when it has changed."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._generation = registry.generation()
+        self._known: dict[str, Registered | None] = {}
+
+    def __call__(self, device: str) -> Registered | None:
+        """What is registered of a device; None if it is unknown or revoked."""
+        if device not in self._known or self._known[device] is None:
+            found = self._registry.get(device)
+            is_known = found is not None and not found.revoked
+            self._known[device] = (
+                Registered(found.kind, found.lat, found.lon) if found and is_known else None
+            )
+        return self._known[device]
+
+    async def run(self) -> None:
+        """Forget what is known when the registry was changed by another process."""
+        while True:
+            await asyncio.sleep(1)
+            generation = self._registry.generation()
+            if generation != self._generation:
+                self._generation = generation
+                self._known.clear()
+
+
+async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set. A journal that fails is closed, opened and read anew."""
+    folder = settings.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), Registry(folder) as registry:
+        async with _brokers(settings, registry) as brokers:
+            while not stop.is_set():
+                try:
+                    await _serve(settings, registry, brokers, on_ready, stop)
+                except* CommitFailed as failures:
+                    log.error("journal_failed", error=str(failures.exceptions[0]))
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), RESTART_S)
+
+
+class House(NamedTuple):
+    """The parts of a running gateway, between the broker and the feeds."""
+
+    journal: SqliteJournal
+    ledger: Ledger
+    twins: Twins
+    receipts: Receipts
+    alarms: Alarms
+    media: Media
+    checkpoints: Checkpoints
+    priority: Pipeline
+    telemetry: TelemetryPipeline
+    intake: Intake
+
+
+def _build(
+    settings: Settings,
+    journal: SqliteJournal,
+    directory: Directory,
+    metrics: Metrics,
+    publish: Callable[[Down], None],
+) -> House:
+    ledger, touched = Ledger(), set[str]()
+    twins = Twins(now_ms=now_ms, stale_after_s=settings.stale_after_s)
+    receipts = Receipts(
+        prefix=settings.prefix,
+        ledger=ledger,
+        twins=twins,
+        reader=journal,
+        publish=publish,
+        now_s=time.monotonic,
+    )
+    alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
+    media = Media(store=journal.pictures, journal=journal, now_ms=now_ms)
+    priority = Pipeline(
+        journal=journal,
+        ledger=ledger,
+        twins=twins,
+        alarms=alarms,
+        receipts=receipts,
+        registered=directory,
+        metrics=metrics,
+        touched=touched,
+        now_ms=now_ms,
+    )
+    telemetry = TelemetryPipeline(
+        journal=journal,
+        ledger=ledger,
+        twins=twins,
+        receipts=receipts,
+        registered=directory,
+        metrics=metrics,
+        touched=touched,
+        on_chunk=media.chunk_held,
+    )
+    intake = Intake(
+        prefix=settings.prefix,
+        priority=priority,
+        telemetry=telemetry,
+        journal=journal,
+        metrics=metrics,
+        now_ms=now_ms,
+    )
+    checkpoints = Checkpoints(journal=journal, ledger=ledger, twins=twins, touched=touched)
+    return House(
+        journal, ledger, twins, receipts, alarms, media, checkpoints, priority, telemetry, intake
+    )
+
+
+async def _serve(
+    settings: Settings,
+    registry: Registry,
+    brokers: Brokers,
+    on_ready: Callable[[Ready], None],
+    stop: asyncio.Event,
+) -> None:
+    """Open the journal and serve, once; CommitFailed in a group when the journal fails."""
+    prefix, metrics, directory = settings.prefix, Metrics(), Directory(registry)
+    upper = LaneClient(brokers.priority, priority_filters(prefix), receive_maximum=PRIORITY_RECEIVE)
+    lower = LaneClient(
+        brokers.telemetry, telemetry_filters(prefix), receive_maximum=TELEMETRY_RECEIVE
+    )
+
+    def publish(down: Down) -> None:
+        upper.publish(down.topic, down.payload, expiry_s=down.expiry_s)
+
+    async with (
+        SqliteJournal(settings.folder / "journal", now_ms=now_ms) as journal,
+        aiohttp.ClientSession() as session,
+    ):
+        house = _build(settings, journal, directory, metrics, publish)
+        feeds = [
+            feed for hook in settings.webhooks for feed in _webhook_lanes(hook, journal, session)
+        ]
+        _measure(metrics, house, feeds)
+        await house.checkpoints.restore()
+        open_alarms = journal.open_alarms()
+        house.alarms.restore(open_alarms)
+        house.priority.restore(open_alarms)
+
+        def wrong() -> list[str]:
+            """What keeps an alarm that arrives now from being kept and fed."""
+            return [
+                problem
+                for problem, is_so in (
+                    ("the journal has failed", journal.failed.is_set()),
+                    ("the priority lane has no broker", not upper.is_connected),
+                    ("the telemetry lane has no broker", not lower.is_connected),
+                )
+                if is_so
+            ]
+
+        app = make_app(
+            registry=registry,
+            reader=journal,
+            live=LiveFeed(journal),
+            alarms=house.alarms,
+            twins=house.twins,
+            ledger=house.ledger,
+            media=house.media,
+            metrics=metrics.registry,
+            wrong=wrong,
+        )
+        for_ever = {
+            "journal": _until_failed(journal),
+            "priority client": upper.run_acknowledging_after(house.intake.take_priority),
+            "telemetry client": lower.run(house.intake.take_telemetry),
+            "telemetry": house.telemetry.run(),
+            "receipts": house.receipts.run(),
+            "pictures": house.media.run(),
+            "checkpoints": house.checkpoints.run(),
+            "registry": directory.run(),
+            **{feed.name: feed.run() for feed in feeds},
+        }
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(work, name=name) for name, work in for_ever.items()]
+            async with Server(app, *host_port("http", settings.http)) as server:
+                await upper.wait_connected()
+                await lower.wait_connected()
+                mqtt = f"{brokers.priority.host}:{brokers.priority.port}"
+                ready = Ready(True, mqtt, server.url, str(settings.folder), os.getpid())
+                (settings.folder / "gateway.json").write_bytes(msgspec.json.encode(ready))
+                on_ready(ready)
+                await stop.wait()
+            for task in running:
+                task.cancel()
+        await house.telemetry.finish()
+        await house.checkpoints.keep()
+    log.info("stopped")
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 UTC by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+async def _until_failed(journal: SqliteJournal) -> None:
+    await journal.failed.wait()
+    raise CommitFailed("stopping to read the journal anew")
+
+
+def _webhook_lanes(
+    hook: WebhookSettings, journal: SqliteJournal, session: aiohttp.ClientSession
+) -> Iterator[WebhookFeed]:
+    """A receiver's feeds, one for what is urgent and one for telemetry."""
+    try:
+        wanted = frozenset(FEED_NAMES[t] for t in hook.types) if hook.types else FED_TYPES
+    except KeyError as error:
+        raise ConfigError(f"webhooks: types: {error} is none of {', '.join(FEED_NAMES)}") from error
+    for lane, types in (("p", wanted - BLOCK_TYPES), ("t", wanted & BLOCK_TYPES)):
+        if types:
+            name = f"webhook-{hook.name}-{lane}"
+            yield WebhookFeed(journal, hook.url, hook.secret, types, name=name, session=session)
+
+
+def _measure(metrics: Metrics, house: House, feeds: list[WebhookFeed]) -> None:
+    gauge = metrics.gauge
+    gauge("fieldgate_journal_cursor", "Newest committed event", lambda: house.journal.last_cursor)
+    gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
+    gauge("fieldgate_telemetry_waiting", "Messages to decode", lambda: house.telemetry.waiting)
+    for state in ("online", "stale", "offline"):
+        count = partial(_count, house.twins.counts, state)
+        gauge("fieldgate_devices", "Devices by presence", count, state=state)
+    for state in ("held", "missing", "given_up"):
+        count = partial(_count, house.ledger.totals, state)
+        gauge("fieldgate_ledger_messages", "What became of messages", count, state=state)
+    for feed in feeds:
+        lag = partial(getattr, feed, "lag")
+        gauge("fieldgate_feed_lag", "Events that a receiver is behind", lag, feed=feed.name)
+
+
+def _count(counts: Callable[[], dict[str, int]], name: str) -> float:
+    return counts()[name]
+
+
+@contextlib.asynccontextmanager
+async def _brokers(settings: Settings, registry: Registry) -> AsyncIterator[Brokers]:
+    """The accounts at an outside broker, or at a private one that runs meanwhile."""
+    if settings.broker is not None:
+        yield _outside(settings.broker)
+        return
+    host, port = host_port("mqtt", settings.mqtt)
+    async with Broker(
+        settings.folder, registry, host=host, port=port, prefix=settings.prefix
+    ) as broker:
+        yield Brokers(
+            *(
+                Account(broker.host, broker.port, user, broker.passwords[user])
+                for user in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
+            )
+        )
+
+
+def _outside(url: str) -> Brokers:
+    """``mqtt://USER:PASSWORD@HOST:PORT``: one account may serve both clients there."""
+    parts = urlsplit(url)
+    if parts.scheme != "mqtt" or not parts.hostname:
+        raise ConfigError(f"broker: expected mqtt://USER:PASSWORD@HOST:PORT, got {url!r}")
+    port = parts.port or 1883
+    user = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else None
+    return Brokers(
+        *(
+            Account(parts.hostname, port, user, password, client_id)
+            for client_id in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
+        )
+    )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One gateway at a time works on a folder; raise ConfigError for a second one."""
+    with (folder / "gateway.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"data: another gateway works on {folder}") from None
+        yield
+
+
+def admin_token(folder: Path) -> str:
+    """The token in ``DIR/admin.token`` for commands on this machine, made when it is missing."""
+    path = folder / "admin.token"
+    with Registry(folder) as registry:
+        if path.exists() and registry.role_of(path.read_text().strip()) is Role.ADMIN:
+            return path.read_text().strip()
+        token = registry.add_token(Role.ADMIN, "this machine")
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(token)
+        return token
