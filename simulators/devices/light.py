@@ -115,6 +115,11 @@ class LightDevice:
         """Whether the link is up."""
         return self._session is not None
 
+    @property
+    def waiting(self) -> int:
+        """How many messages no receipt covers."""
+        return len(self.spool)
+
     def now_ms(self) -> int:
         """This device's clock, which may be wrong."""
         return ledger.now_ms() + round(self.clock_offset_s * 1000)
@@ -275,6 +280,8 @@ class LightDevice:
             return
         now_s = _now_s()
         for kept in self.spool.priority_due(now_s):
+            if not self._session.has_room:
+                return
             self._send(kept, qos=1)
         if self._session.idle and (batch := self.spool.telemetry_due(now_s)):
             self._send(*batch, qos=1)
@@ -371,7 +378,7 @@ class LightDevice:
             will_topic=presence,
             will=self._presence(boot, online=False),
             on_message=self._take,
-            on_idle=self._pump,
+            on_room=self._pump,
         ) as session:
             if boot != self.spool.boot:
                 return  # rebooted meanwhile: the will speaks of a boot gone by

@@ -17,6 +17,7 @@ from simulators.link import Address
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
+MAX_IN_FLIGHT = 16  # Mosquitto takes 20; gmqtt raises OverflowError beyond that
 
 _NEVER = -2  # below gmqtt's -1, which stands for ever: reconnecting is the device's, with jitter
 _WITH_WILL = 4  # MQTT 5, 3.14.2.1: disconnect, and publish the will
@@ -29,23 +30,22 @@ class ConnectFailed(Exception):
 
 
 class _InFlight(PersistentStorage):  # type: ignore[misc]  # gmqtt has no types
-    """gmqtt's QoS 1 packets without PUBACK; calls when the broker has them all."""
+    """gmqtt's QoS 1 packets without PUBACK; calls when the broker has one more."""
 
-    def __init__(self, on_idle: Callable[[], None]) -> None:
+    def __init__(self, on_room: Callable[[], None]) -> None:
         super().__init__()
-        self._on_idle = on_idle
+        self._on_room = on_room
 
     def remove_message_by_mid(self, mid: int) -> None:
         super().remove_message_by_mid(mid)
-        if self.is_empty:
-            self._on_idle()
+        self._on_room()
 
 
 class Session:
     """Connects on entering, or raises ConnectFailed; disconnects on leaving.
 
-    The device id is user name and client id. ``on_idle`` is called when the
-    broker has acknowledged all that was sent at QoS 1.
+    The device id is user name and client id. ``on_room`` is called when the
+    broker has acknowledged a message of QoS 1.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Session:
         will_topic: str,
         will: bytes,
         on_message: Callable[[str, bytes], None],
-        on_idle: Callable[[], None],
+        on_room: Callable[[], None],
     ) -> None:
         self._broker = broker
         self._on_message = on_message
-        self._in_flight = _InFlight(on_idle)
+        self._in_flight = _InFlight(on_room)
         self._ended = asyncio.Event()
         self._client: Any = gmqtt.Client(
             device,
@@ -76,7 +76,7 @@ class Session:
     async def __aenter__(self) -> Self:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._client.connect(*self._broker, keepalive=KEEPALIVE_S)
+                await self._connect()
         except (OSError, TimeoutError, MQTTConnectError) as error:
             await self._close()
             raise ConnectFailed(f"{self._broker}: {error!r}") from None
@@ -99,6 +99,11 @@ class Session:
         return bool(self._in_flight.is_empty)
 
     @property
+    def has_room(self) -> bool:
+        """Whether one more message at QoS 1 may be under way."""
+        return len(self._in_flight.get_all()) < MAX_IN_FLIGHT
+
+    @property
     def up(self) -> bool:
         """Whether it has not ended."""
         return not self._ended.is_set()
@@ -119,6 +124,19 @@ class Session:
     async def lose_power(self) -> None:
         """End it so that the broker publishes the last will."""
         await self._close(_WITH_WILL)
+
+    async def _connect(self) -> None:
+        """Connect; gmqtt by itself would wait for ever where the connection ends too soon."""
+        connecting = asyncio.create_task(self._client.connect(*self._broker, keepalive=KEEPALIVE_S))
+        ending = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait((connecting, ending), return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                raise ConnectionResetError("ended before the broker accepted it")
+            connecting.result()
+        finally:
+            connecting.cancel()
+            ending.cancel()
 
     def _take(self, client: object, topic: str, payload: bytes, qos: int, about: object) -> int:
         self._on_message(topic, payload)

@@ -13,7 +13,7 @@ from protocols.native.topics import LANES, Up
 
 FIRST_RESEND_S = 2.0
 LAST_RESEND_S = 30.0
-TELEMETRY_RESEND_S = 10.0  # the gateway receipts telemetry after 5 s at the latest
+TELEMETRY_RESEND_S = 6.0  # the gateway receipts telemetry after 5 s at the latest
 MAX_TELEMETRY = 4_000
 MAX_LOST_RANGES = 64  # as many as a status may name
 
@@ -76,9 +76,10 @@ class Spool:
         self.all_due(now_s)
 
     def all_due(self, now_s: float) -> None:
-        """A new connection: nobody knows what the old one has carried."""
+        """A new connection: nobody knows what the old one has carried. Resends start anew."""
         for messages in self._kept.values():
             for kept in messages.values():
+                kept.sends = min(kept.sends, 1)
                 _make_due(kept, now_s)
 
     def sent(self, kept: Kept, now_s: float) -> None:

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import gmqtt
+from gmqtt.mqtt.constants import MQTTv311
 
 from protocols.errors import ProtocolError
-from protocols.model import Alarm, AlarmStage, Fix, Lane, Presence, Receipt, Stage, message_id
+from protocols.model import Alarm, AlarmStage, Lane, Presence, Receipt, Stage, message_id
 from protocols.native import codec, topics
 from protocols.native.sequence import Window
 from protocols.native.topics import Down, Up
@@ -40,7 +41,8 @@ class Gateway:
     async def __aenter__(self) -> Self:
         subscribed = asyncio.Event()
         self._client.on_subscribe = lambda *_: subscribed.set()
-        await self._client.connect(*self._broker)
+        # Over 3.1.1: with 5, gmqtt refuses more messages under way than the broker likes.
+        await self._client.connect(*self._broker, version=MQTTv311)
         self._client.subscribe("field/v1/+/up/#", qos=1)
         await subscribed.wait()
         return self
@@ -108,10 +110,10 @@ class Gateway:
                 stages = [
                     AlarmStage(seq=m.seq, stage=Stage.STORED, t=m.t)
                     for m in messages
-                    if isinstance(m, Alarm)
+                    if isinstance(m, Alarm) and m.of is None
                 ]
-                if stages or not isinstance(messages[-1], Fix) or messages[-1].seq % 4 == 0 or qos:
-                    self.receipt(device, messages[0].boot, *stages)
+                for boot in {message.boot for message in messages}:
+                    self.receipt(device, boot, *stages)
         task = asyncio.create_task(self._notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

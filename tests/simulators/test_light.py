@@ -208,6 +208,17 @@ async def test_pressed_in_a_tunnel_and_rebooted_there_the_alarm_still_arrives(
         assert gateway.windows["car-1", boot, Lane.TELEMETRY].held_to == account.seq
 
 
+async def test_more_alarms_than_the_broker_takes_at_once_all_arrive(
+    broker: Address, book: Ledger
+) -> None:
+    street = Street(broker, book, first_connect_within_s=0.0)
+    for _ in range(60):
+        await street.device.press("panic")
+    async with Gateway(broker) as gateway, street.alive() as device:
+        await gateway.until(lambda: len(gateway.alarms()) == 60)
+        await emptied(device)
+
+
 async def test_a_picture_arrives_whole_through_a_slow_link_and_an_alarm_overtakes_it(
     broker: Address, book: Ledger
 ) -> None:

@@ -1,0 +1,311 @@
+"""Plays a scenario: devices live, fate befalls them, and in the end everything is drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import resource
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
+from protocols.native.topics import DEFAULT_PREFIX
+from simulators import fleet, ledger, scenario
+from simulators.city import City
+from simulators.devices.light import LightDevice
+from simulators.gnss import Receiver
+from simulators.ledger import Ledger
+from simulators.link import Address, Relay
+from simulators.scenario import ClockJump, Duty, Offline, Picture, Press, Reboot, Scenario, Unit
+from simulators.tally import Tally
+
+STATUS_PERIOD_S = 1.0
+ACCOUNT_PERIOD_S = 10.0
+CONNECTS_PER_S = 300
+MAX_OPEN_FILES = 65536
+
+
+class Device(Protocol):
+    """What the runner does with a device, light or full."""
+
+    unit: Unit
+    making: bool
+    clock_offset_s: float
+
+    @property
+    def online(self) -> bool: ...
+    @property
+    def waiting(self) -> int: ...
+    async def run(self) -> None: ...
+    async def press(self, kind: AlarmKind, presses: int = 1) -> None: ...
+    def duty(self, act: DutyAct) -> None: ...
+    def take_picture(self, reason: MediaReason) -> None: ...
+    async def reboot(self, dark_s: float) -> None: ...
+    def account(self) -> list[ledger.Telemetry]: ...
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """How far the run is: one line a second, and the last one with the totals.
+
+    ``waiting``: messages that no receipt covers. ``alarms_*``: how many have got at
+    least so far. ``refused``: messages from the gateway that cannot be read.
+    """
+
+    phase: Literal["running", "draining", "done"]
+    elapsed_s: float
+    devices: int
+    online: int
+    connects: int
+    positions: int
+    positions_sent: int
+    telemetry: int
+    messages_sent: int
+    receipts: int
+    alarms_pressed: int
+    alarms_stored: int
+    alarms_accepted: int
+    alarms_acknowledged: int
+    alarms_closed: int
+    waiting: int
+    dropped: int
+    refused: int
+
+
+class PasswordsMissing(Exception):
+    """Devices of the scenario that nobody has registered."""
+
+    def __init__(self, devices: list[str]) -> None:
+        shown = ", ".join(devices[:5]) + (", …" if len(devices) > 5 else "")
+        super().__init__(f"no password for {len(devices)} devices: {shown}")
+        self.devices = devices
+
+
+class _Credential(Struct, frozen=True):
+    user: str
+    password: str
+
+
+def read_passwords(path: Path) -> dict[str, str]:
+    """Passwords by device from JSON lines ``{"user": …, "password": …, …}``."""
+    decoder = msgspec.json.Decoder(_Credential)
+    lines = decoder.decode_lines(path.read_bytes())
+    return {credential.user: credential.password for credential in lines}
+
+
+def city_of(day: Scenario) -> City:
+    """The city that a scenario plays in."""
+    return City.synthetic(day.seed) if day.city == "synthetic" else City.from_osm(Path(day.city))
+
+
+class Run:
+    """One play of a scenario against a broker; ``stop`` ends the making before ``seconds``."""
+
+    def __init__(
+        self,
+        day: Scenario,
+        city: City,
+        *,
+        broker: Address,
+        passwords: Mapping[str, str],
+        book: Ledger,
+        seconds: float,
+        drain_s: float,
+        on_state: Callable[[State], None],
+        prefix: str = DEFAULT_PREFIX,
+    ) -> None:
+        self.stop = asyncio.Event()
+        self.tally = Tally()
+        self._day, self._city = day, city
+        self._units = scenario.roster(day, city)
+        missing = [unit.device for unit in self._units if unit.device not in passwords]
+        if missing:
+            raise PasswordsMissing(missing)
+        self._broker, self._passwords, self._prefix = broker, passwords, prefix
+        self._book = book
+        self._seconds, self._drain_s = seconds, drain_s
+        self._on_state = on_state
+        self._devices: dict[str, Device] = {}
+        self._relays: dict[str, Relay] = {}
+        self._began_s = time.monotonic()
+        self._phase: Literal["running", "draining", "done"] = "running"
+        self._draining = asyncio.Event()
+
+    async def play(self) -> State:
+        """Play to the end and give the last state."""
+        _allow_open_files()
+        async with self._network(), asyncio.TaskGroup() as tasks:
+            self._devices = {unit.device: self._device(unit) for unit in self._units}
+            lives = [
+                tasks.create_task(device.run(), name=device.unit.device)
+                for device in self._devices.values()
+            ]
+            others = [
+                tasks.create_task(self._report(), name="report"),
+                tasks.create_task(self._keep_account(), name="account"),
+                tasks.create_task(self._fate(tasks), name="fate"),
+            ]
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), self._seconds)
+            others.pop().cancel()
+            await self._drain()
+            for task in others + lives:
+                task.cancel()
+        await self._note_accounts()
+        self._phase = "done"
+        return self.state()
+
+    def state(self) -> State:
+        """How far it is now."""
+        tally, devices = self.tally, self._devices.values()
+        reached, at_least = 0, {}
+        for stage in reversed(Stage):
+            reached += tally.stages[stage]
+            at_least[stage] = reached
+        return State(
+            phase=self._phase,
+            elapsed_s=round(time.monotonic() - self._began_s, 1),
+            devices=len(devices),
+            online=sum(device.online for device in devices),
+            connects=tally.connects,
+            positions=tally.fixes,
+            positions_sent=tally.fixes_sent,
+            telemetry=tally.telemetry,
+            messages_sent=tally.messages_sent,
+            receipts=tally.receipts,
+            alarms_pressed=tally.pressed,
+            alarms_stored=at_least[Stage.STORED],
+            alarms_accepted=at_least[Stage.ACCEPTED],
+            alarms_acknowledged=at_least[Stage.ACKNOWLEDGED],
+            alarms_closed=at_least[Stage.CLOSED],
+            waiting=sum(device.waiting for device in devices),
+            dropped=tally.dropped,
+            refused=tally.refused,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _network(self) -> AsyncIterator[None]:
+        """Relays for the devices that the network troubles."""
+        slow = self._day.troubles.slow
+        async with contextlib.AsyncExitStack() as stack:
+            for unit in self._units:
+                if scenario.needs_relay(self._day, unit):
+                    relay = (
+                        Relay(
+                            self._broker,
+                            latency_s=slow.latency_s,
+                            bytes_per_s=slow.bytes_per_s,
+                        )
+                        if scenario.nature(self._day, unit).slow
+                        else Relay(self._broker)
+                    )
+                    self._relays[unit.device] = await stack.enter_async_context(relay)
+            yield
+
+    def _device(self, unit: Unit) -> Device:
+        rng = random.Random(f"{self._day.seed}:{unit.device}")
+        relay = self._relays.get(unit.device)
+        return LightDevice(
+            unit,
+            password=self._passwords[unit.device],
+            broker=self._broker if relay is None else relay.address,
+            book=self._book,
+            tally=self.tally,
+            reports=self._day.reports,
+            sense=_sense(unit, self._city, rng),
+            rng=rng,
+            boot=int(time.time()),  # grows from process to process
+            prefix=self._prefix,
+            first_connect_within_s=len(self._units) / CONNECTS_PER_S,
+            clock_offset_s=scenario.nature(self._day, unit).skew_s,
+            duplicates=self._day.troubles.duplicates,
+            reordering=self._day.troubles.reordering,
+        )
+
+    async def _fate(self, tasks: asyncio.TaskGroup) -> None:
+        began_s = time.monotonic()
+        for event in scenario.timetable(self._day, self._units):
+            await asyncio.sleep(began_s + event.at_s - time.monotonic())
+            tasks.create_task(self._befall(event), name=f"fate of {event.device}")
+
+    async def _befall(self, event: scenario.Event) -> None:
+        device = self._devices[event.device]
+        match event.action:
+            case Press(kind, presses):
+                await device.press(kind, presses)
+            case Duty(act):
+                device.duty(act)
+            case Picture():
+                device.take_picture("periodic")
+            case Reboot(length_s):
+                await device.reboot(length_s)
+            case ClockJump(by_s):
+                device.clock_offset_s += by_s
+            case Offline(length_s):
+                await self._into_tunnel(self._relays[event.device], length_s)
+
+    async def _into_tunnel(self, relay: Relay, length_s: float) -> None:
+        await relay.cut()
+        with contextlib.suppress(TimeoutError):  # the end of the run is the end of the tunnel
+            await asyncio.wait_for(self._draining.wait(), length_s)
+        relay.restore()
+
+    async def _drain(self) -> None:
+        """Nothing new; wait until everything is receipted, but not for ever."""
+        self._phase = "draining"
+        self._draining.set()
+        for device in self._devices.values():
+            device.making = False
+        deadline_s = time.monotonic() + self._drain_s
+        while any(device.waiting for device in self._devices.values()):
+            if time.monotonic() > deadline_s:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_PERIOD_S)
+            self._on_state(self.state())
+
+    async def _keep_account(self) -> None:
+        while True:
+            await asyncio.sleep(ACCOUNT_PERIOD_S)
+            await self._note_accounts()
+
+    async def _note_accounts(self) -> None:
+        lines = [line for device in self._devices.values() for line in device.account()]
+        if lines:
+            *rest, last = lines
+            for line in rest:
+                self._book.note(line)
+            await self._book.write(last)
+
+
+def _sense(unit: Unit, city: City, rng: random.Random) -> Callable[[float], Position | None]:
+    """What tells a device where it is, after so many seconds."""
+    if unit.lat is not None and unit.lon is not None:
+        registered = Position(lat=unit.lat, lon=unit.lon, fix=3, src="fixed")
+        return lambda _: registered
+    mover = _mover(unit, city, rng)
+    receiver = Receiver(rng)
+    return lambda dt_s: receiver.observe(mover.step(dt_s), dt_s)
+
+
+def _mover(unit: Unit, city: City, rng: random.Random) -> fleet.Mover:
+    if unit.kind == "vehicle_terminal":
+        return fleet.patrol_car(city, unit.grid, rng)
+    if unit.kind == "phone":
+        return fleet.standing(rng.choice(city.places))  # a guard at the post
+    return fleet.officer(city, unit.grid, rng)
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of this process as far as it may: each device is a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
