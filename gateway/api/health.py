@@ -25,11 +25,11 @@ class Readiness(Struct, frozen=True):
 
 
 class HealthRoutes:
-    """Open to all: what asks has no token. ``unready``: what keeps alarms from being taken now."""
+    """Open to all: what asks has no token. ``wrong``: what keeps alarms from being taken now."""
 
-    def __init__(self, metrics: CollectorRegistry, unready: Callable[[], list[str]]) -> None:
+    def __init__(self, metrics: CollectorRegistry, wrong: Callable[[], list[str]]) -> None:
         self._metrics = metrics
-        self._unready = unready
+        self._wrong = wrong
 
     def routes(self) -> list[Route]:
         """The table."""
@@ -66,7 +66,7 @@ class HealthRoutes:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Ready, or what is wrong."""
-        wrong = self._unready()
+        wrong = self._wrong()
         if wrong:
             raise Problem(503, f"not ready: {'; '.join(wrong)}", wrong=wrong)
         return json_answer(Readiness())

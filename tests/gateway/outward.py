@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
-from gateway.api.server import Server, make_app
+from gateway.api.app import Server, make_app
 from gateway.feeds.stream import LiveFeed
 from gateway.journal.base import (
     AlarmRecord,
@@ -191,8 +191,8 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 ledger=Views(LEDGER),
                 media=Media(*PICTURES),
                 metrics=metrics,
-                unready=lambda: wrong,
+                wrong=lambda: wrong,
             )
-            async with Server(app, ("127.0.0.1", 0)) as server, aiohttp.ClientSession() as session:
+            async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role) for role in Role}
                 yield Outward(journal, registry, alarms, server.url, wrong, tokens, session)

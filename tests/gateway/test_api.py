@@ -14,7 +14,7 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
 
-from gateway.api.server import make_app
+from gateway.api.app import make_app
 from gateway.journal.base import Change, Quarantined
 from gateway.registry import Device, Role
 from protocols.model import Stage
@@ -369,7 +369,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     }
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
-        live=None, twins=None, ledger=None, media=None, metrics=None, unready=list,  # type: ignore[arg-type]
+        live=None, twins=None, ledger=None, media=None, metrics=None, wrong=list,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
         (route.method, route.resource.canonical)

@@ -34,9 +34,9 @@ def make_app(
     ledger: Ledger,
     media: Media,
     metrics: CollectorRegistry,
-    unready: Callable[[], list[str]],
+    wrong: Callable[[], list[str]],
 ) -> web.Application:
-    """All routes. ``unready`` says what keeps alarms from being taken now; nothing when ready."""
+    """All routes. ``wrong`` says what keeps alarms from being taken now; nothing when ready."""
     description = b""
 
     async def openapi(_: web.Request) -> web.Response:
@@ -47,7 +47,7 @@ def make_app(
         *AlarmRoutes(reader, alarms).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
         *RecordRoutes(reader, media, ledger).routes(),
-        *HealthRoutes(metrics, unready).routes(),
+        *HealthRoutes(metrics, wrong).routes(),
         Route(
             method="GET",
             path="/openapi.json",
@@ -68,8 +68,9 @@ def make_app(
 class Server:
     """Serves an application on one address. ``async with`` binds and ends it; port 0 picks one."""
 
-    def __init__(self, app: web.Application, address: tuple[str, int]) -> None:
-        self.host, self.port = address
+    def __init__(self, app: web.Application, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
 
     async def __aenter__(self) -> Server:
