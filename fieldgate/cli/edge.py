@@ -28,23 +28,11 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     if config is None:
         raise typer.BadParameter("give the agent's configuration", param_hint="--config")
 
-    import asyncio
-    import logging
-    import signal
-    from importlib.metadata import version
+    import os
+    import sys
 
-    from edge.agent import Agent
-
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    agent = Agent(_settings(config), firmware=f"fieldgate {version('fieldgate')}")
-
-    async def until_stopped() -> None:
-        loop = asyncio.get_running_loop()
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signal_number, agent.stop)
-        await agent.run()
-
-    asyncio.run(until_stopped())
+    # A process of its own, without the weight of the command line: 33 MB instead of 43.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "edge", str(config)])  # noqa: S606 - no shell is wanted
 
 
 @edge.command()
