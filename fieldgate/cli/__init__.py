@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from fieldgate.cli.device import device
 from fieldgate.cli.edge import edge
 from fieldgate.cli.sim import sim
+from fieldgate.cli.tail import tail
+from fieldgate.cli.token import token
 from fieldgate.cli.up import up
 
 app = typer.Typer(
@@ -16,6 +19,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(up)
+app.command()(tail)
+app.add_typer(device, name="device")
+app.add_typer(token, name="token")
 app.add_typer(edge, name="edge")
 app.add_typer(sim, name="sim")
 

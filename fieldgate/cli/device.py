@@ -1,0 +1,131 @@
+"""`fieldgate device`: who may report. Works while the gateway runs, and before it first does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.registry import Registry
+
+device = typer.Typer(no_args_is_help=True, help="Devices that may report: add, list, show, revoke.")
+
+DataOption = Annotated[Path, typer.Option("--data", help="The gateway's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
+
+
+@device.command()
+def add(
+    device_id: IdArgument,
+    data: DataOption,
+    kind: Annotated[str, typer.Option(help="vehicle_terminal, body_camera, alarm_box or phone.")],
+    name: Annotated[str, typer.Option(help="What people call it.")] = "",
+    lat: Annotated[float | None, typer.Option(help="A fixed box's latitude, WGS-84.")] = None,
+    lon: Annotated[float | None, typer.Option(help="A fixed box's longitude, WGS-84.")] = None,
+    site: Annotated[str, typer.Option(help="Where it stands, in words.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Register a device and print, once, what it needs to connect."""
+    from gateway.registry import Device, DeviceExists, Registry
+    from protocols.errors import FieldInvalid
+
+    new = Device(id=device_id, kind=kind, name=name, lat=lat, lon=lon, site=site)
+    try:
+        with Registry(data) as registry:
+            password = registry.add(new)
+    except (DeviceExists, FieldInvalid) as error:
+        fail(str(error))
+    needs = {"user": device_id, "password": password, "mqtt": gateway_at(data).get("mqtt")}
+    if as_json:
+        typer.echo(json.dumps(needs))
+    else:
+        typer.echo(f"user      {device_id}\npassword  {password}")
+        typer.echo(f"broker    {needs['mqtt'] or 'not running'}")
+    _tell_broker(data)
+
+
+@device.command("list")
+def list_(data: DataOption, as_json: JsonOption = False) -> None:
+    """All devices, revoked ones too."""
+    import msgspec
+
+    with open_registry(data) as registry:
+        devices = registry.devices()
+    if as_json:
+        typer.echo(msgspec.json.encode({"devices": devices}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("id", "kind", "name", "site", "")
+    for d in devices:
+        table.add_row(d.id, d.kind, d.name, d.site, "revoked" if d.revoked else "")
+    Console().print(table)
+
+
+@device.command()
+def show(device_id: IdArgument, data: DataOption, as_json: JsonOption = False) -> None:
+    """One device. Its password was shown when it was added, and is not kept."""
+    import msgspec
+
+    with open_registry(data) as registry:
+        found = registry.get(device_id)
+    if found is None:
+        fail(f"no device {device_id} is registered")
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    for field, value in msgspec.structs.asdict(found).items():
+        typer.echo(f"{field:<9} {'' if value is None else value}")
+
+
+@device.command()
+def revoke(device_id: IdArgument, data: DataOption, as_json: JsonOption = False) -> None:
+    """Let a device connect no more; its connection ends now. Adding it again lets it back."""
+    from gateway.registry import UnknownDevice
+
+    try:
+        with open_registry(data) as registry:
+            registry.revoke(device_id)
+    except UnknownDevice as error:
+        fail(str(error))
+    typer.echo(json.dumps({"revoked": device_id}) if as_json else f"{device_id} is revoked")
+    _tell_broker(data)
+
+
+def _tell_broker(data: Path) -> None:
+    """Return when the broker knows; without one of its own the gateway's start will do it."""
+    from gateway.broker import BrokerFailed, reload
+
+    try:
+        reload(data)
+    except BrokerFailed as error:
+        fail(str(error))
+
+
+def open_registry(data: Path) -> Registry:
+    """The registry of this folder, which must be there: a mistyped folder is not made."""
+    from gateway.registry import Registry
+
+    if not (data / "registry.db").exists():
+        fail(f"{data} holds no registry: is it the gateway's folder?")
+    return Registry(data)
+
+
+def gateway_at(data: Path) -> dict[str, Any]:
+    """Where the gateway of this folder answers, if it has ever been ready."""
+    try:
+        found: dict[str, Any] = json.loads((data / "gateway.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def fail(why: str) -> NoReturn:
+    """End the command with status 1."""
+    typer.echo(f"fieldgate: {why}", err=True)
+    raise typer.Exit(1)
