@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+import asyncio
+from types import TracebackType
+from typing import NamedTuple, Self, TypeAlias
 
 import cv2
 import numpy as np
+from aiohttp import web
 from numpy.typing import NDArray
+
+from simulators.ledger import now_ms
 
 Image: TypeAlias = NDArray[np.uint8]
 
@@ -73,6 +78,54 @@ def read_stamp(picture: bytes | Image) -> Stamp:
     if _coded(frame, millis) != coded:
         raise StampUnreadable(f"the checksum does not fit frame {frame}, {millis} ms")
     return Stamp(frame, millis)
+
+
+class CameraServer:
+    """The camera as a network stream: MJPEG over HTTP on the loopback interface."""
+
+    def __init__(self, *, frames_per_s: float = 10.0) -> None:
+        self._frames_per_s = frames_per_s
+        self._frame = 0
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/video.mjpeg", self._stream)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """What OpenCV opens."""
+        assert self._runner is not None
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}/video.mjpeg"
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse(
+            headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
+        )
+        await stream.prepare(request)
+        while True:
+            self._frame += 1
+            picture = draw_jpeg(self._frame, now_ms())
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            try:
+                await stream.write(head.encode() + picture + b"\r\n")
+            except ConnectionResetError:
+                return stream  # the viewer is gone
+            await asyncio.sleep(1 / self._frames_per_s)
 
 
 def _coded(frame: int, millis: int) -> int:

@@ -8,8 +8,9 @@ import random
 import resource
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,7 @@ from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
 from protocols.native.topics import DEFAULT_PREFIX
 from simulators import fleet, ledger, scenario
 from simulators.city import City
+from simulators.devices.full import FullDevice
 from simulators.devices.light import LightDevice
 from simulators.gnss import Receiver
 from simulators.ledger import Ledger
@@ -104,7 +106,10 @@ def city_of(day: Scenario) -> City:
 
 
 class Run:
-    """One play of a scenario against a broker; ``stop`` ends the making before ``seconds``."""
+    """One play of a scenario against a broker; ``stop`` ends the making before ``seconds``.
+
+    ``folder``: where full devices have their spools.
+    """
 
     def __init__(
         self,
@@ -114,6 +119,7 @@ class Run:
         broker: Address,
         passwords: Mapping[str, str],
         book: Ledger,
+        folder: Path,
         seconds: float,
         drain_s: float,
         on_state: Callable[[State], None],
@@ -127,7 +133,7 @@ class Run:
         if missing:
             raise PasswordsMissing(missing)
         self._broker, self._passwords, self._prefix = broker, passwords, prefix
-        self._book = book
+        self._book, self._folder = book, folder
         self._seconds, self._drain_s = seconds, drain_s
         self._on_state = on_state
         self._devices: dict[str, Device] = {}
@@ -210,7 +216,12 @@ class Run:
     def _device(self, unit: Unit) -> Device:
         rng = random.Random(f"{self._day.seed}:{unit.device}")
         relay = self._relays.get(unit.device)
-        return LightDevice(
+        make = (
+            partial(FullDevice, folder=self._folder / unit.device)
+            if unit.full
+            else partial(self._light, rng=rng)
+        )
+        return make(
             unit,
             password=self._passwords[unit.device],
             broker=self._broker if relay is None else relay.address,
@@ -218,11 +229,17 @@ class Run:
             tally=self.tally,
             reports=self._day.reports,
             sense=_sense(unit, self._city, rng),
+            prefix=self._prefix,
+            clock_offset_s=scenario.nature(self._day, unit).skew_s,
+        )
+
+    def _light(self, unit: Unit, *, rng: random.Random, **common: Any) -> Device:
+        return LightDevice(
+            unit,
+            **common,
             rng=rng,
             boot=int(time.time()),  # grows from process to process
-            prefix=self._prefix,
             first_connect_within_s=len(self._units) / CONNECTS_PER_S,
-            clock_offset_s=scenario.nature(self._day, unit).skew_s,
             duplicates=self._day.troubles.duplicates,
             reordering=self._day.troubles.reordering,
         )

@@ -80,6 +80,7 @@ def run(
                 broker=broker,
                 passwords=passwords,
                 book=book,
+                folder=ledger.with_suffix(".spools"),
                 seconds=seconds,
                 drain_s=drain,
                 on_state=show,
