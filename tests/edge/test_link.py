@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.agent import Agent
+from edge.config import Broker, Tls
 from edge.link import BACKOFF_MAX_S, STEADY_S, Backoff
 from protocols.native.topics import Up
 from tests import parts
@@ -158,6 +162,25 @@ async def test_a_broker_that_drops_an_accepted_connection_at_once_is_not_hammere
     assert waits[:7] == [1, 2, 4, 8, 16, 30, 30]
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
+async def test_a_broker_behind_tls_is_reached(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    await asyncio.to_thread(_make_certificate, certificate, key)
+    plain = parts.free_port()
+    lines = ["allow_anonymous true", f"certfile {certificate}", f"keyfile {key}"]
+    lines += ["user root"]  # who may read the key, if the test runs as root
+    with parts.mosquitto(tmp_path, *lines, f"listener {plain} 127.0.0.1") as (port, process):
+        parts.wait_for_port(plain, process)
+        settings = msgspec.structs.replace(
+            config(port, tmp_path),
+            broker=Broker(host="127.0.0.1", port=port, tls=Tls(ca_file=str(certificate))),
+        )
+        async with StandInGateway(plain) as gateway, Agent(settings) as agent:
+            for zone in range(50):
+                agent.press(text="x" * 1000, zone=str(zone))
+            await gateway.alarms(50)
+
+
 def test_backoff_has_full_jitter_and_ends_with_a_steady_connection() -> None:
     backoff = Backoff(random.Random(1))
     waits = [backoff.after(0) for _ in range(300)]
@@ -172,3 +195,12 @@ class _Impatient(random.Random):
 
     def uniform(self, a: float, b: float) -> float:
         return 0.0
+
+
+def _make_certificate(certificate: Path, key: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
