@@ -27,7 +27,7 @@ _STREAM_AFTER = params.Param[int | None](
     parse=params.whole_number(0, params.MAX_CURSOR),
     default=None,
 )
-_LIMIT = params.integer("limit", "How many events at most.", default=100, low=1, high=1000)
+_LIMIT = params.integer("limit", "How many events at most.", default=100, low=1, high=10_000)
 
 
 class EventPage(Struct, frozen=True):

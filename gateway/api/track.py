@@ -2,7 +2,8 @@
 
 GeoJSON is a FeatureCollection with a Point for each fix, in the order of their
 times, its keys as properties: tools join points to a line themselves, and a line
-alone would lose when and how good each fix was.
+alone would lose when and how good each fix was. A number that is none (NaN, infinite)
+is left empty, as in the feed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from gateway.journal.base import Event
-from protocols.cloudevents import rfc3339
+from protocols.cloudevents import finite, rfc3339
 from protocols.model import Fix
 
 _KEYS = Fix.__struct_fields__
@@ -50,7 +51,7 @@ def as_gpx(device: str, fixes: Sequence[Event]) -> bytes:
     ElementTree.SubElement(track, "name").text = device
     segment = ElementTree.SubElement(track, "trkseg")
     for fix in fixes:
-        data = fix.data
+        data, _ = finite(fix.data)
         place = {"lat": repr(data["lat"]), "lon": repr(data["lon"])}
         point = ElementTree.SubElement(segment, "trkpt", place)
         # In the order that the schema wants.
@@ -65,7 +66,7 @@ def as_gpx(device: str, fixes: Sequence[Event]) -> bytes:
                 ElementTree.SubElement(point, element).text = str(value)
         extensions = ElementTree.SubElement(point, "extensions")
         for key in _GPX_EXTENSIONS:
-            if key in data:
+            if data.get(key) is not None:
                 ElementTree.SubElement(extensions, f"{{{_FIELD}}}{key}").text = str(data[key])
     ElementTree.indent(gpx)
     text: bytes = ElementTree.tostring(gpx, "utf-8", xml_declaration=True)
@@ -96,8 +97,9 @@ ElementTree.register_namespace("field", _FIELD)
 
 
 def _keys(fix: Event) -> dict[str, Any]:
+    data, _ = finite(fix.data)
     return {
-        **fix.data,
+        **data,
         "received": fix.received,
         "stored": fix.stored,
         "clock_offset_ms": fix.clock_offset_ms,
