@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from fieldgate.cli.demo import demo
 from fieldgate.cli.device import device
 from fieldgate.cli.edge import edge
+from fieldgate.cli.explain import explain
 from fieldgate.cli.sim import sim
 from fieldgate.cli.tail import tail
 from fieldgate.cli.token import token
 from fieldgate.cli.up import up
+from fieldgate.cli.verify import verify
 
 app = typer.Typer(
     name="fieldgate",
@@ -19,7 +22,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(up)
+app.command()(demo)
+app.command()(verify)
 app.command()(tail)
+app.command()(explain)
 app.add_typer(device, name="device")
 app.add_typer(token, name="token")
 app.add_typer(edge, name="edge")

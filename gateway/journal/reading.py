@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -31,7 +31,10 @@ decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
 
 
 class SqliteReader:
-    """See base.Reader. Every query runs in one of two threads, on connections of its own."""
+    """See base.Reader. Every query runs in one of two threads, on connections of its own.
+
+    ``async with`` alone reads what is there, also beside a gateway that runs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,7 +44,14 @@ class SqliteReader:
         self._last = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
-    def _close_readers(self) -> None:
+    async def __aenter__(self) -> Self:
+        if not (self._folder / "journal.db").exists():
+            raise FileNotFoundError(f"no journal in {self._folder}")
+        newest: int = await self._in_reader(self._newest)
+        self._last = newest
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         self._readers.shutdown()
         for connection in self._opened:
             connection.close()
@@ -147,6 +157,16 @@ class SqliteReader:
             return sorted(found, key=lambda event: (event.t, event.data["boot"], event.data["seq"]))
 
         return await self._in_reader(find)
+
+    def _newest(self) -> int:
+        """The newest cursor on disk."""
+        main = self._reader("journal.db")
+        newest: int = main.execute("SELECT max(cursor) FROM event").fetchone()[0] or 0
+        day = main.execute("SELECT first, name FROM day ORDER BY first DESC LIMIT 1").fetchone()
+        if day is not None and (self._folder / day[1]).exists():
+            last = self._reader(day[1]).execute("SELECT max(last) FROM block").fetchone()[0] or 0
+            newest = max(newest, day[0] - 1, last)
+        return newest
 
     def _read(self, after: int, limit: int, types: frozenset[EventType], upper: int) -> Page:
         """Rows and blocks are merged below ``upper``: what is committed meanwhile waits."""

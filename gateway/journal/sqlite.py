@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -58,26 +58,23 @@ class SqliteJournal(SqliteReader):
         self._main: sqlite3.Connection
         self._telemetry: sqlite3.Connection | None = None
 
-    async def __aenter__(self) -> SqliteJournal:
+    async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._main = open_database(self._folder / "journal.db")
         migrate(self._main)
         self.pictures = PictureStore(self._folder / "pictures")
         self._numbers = dict(self._main.execute("SELECT id, no FROM device"))
-        newest = self._main.execute("SELECT max(cursor) FROM event").fetchone()[0] or 0
-        row = self._main.execute("SELECT name FROM day ORDER BY first DESC LIMIT 1").fetchone()
-        if row is not None:
-            self._open_day(row[0])
-            assert self._telemetry is not None
-            last = self._telemetry.execute("SELECT max(last) FROM block").fetchone()[0] or 0
-            newest = max(newest, last)
-        self._cursor = self._last = newest
+        day = self._main.execute("SELECT name FROM day ORDER BY first DESC LIMIT 1").fetchone()
+        if day is not None:
+            self._open_day(day[0])
+        await super().__aenter__()
+        self._cursor = self._last
         self._writer.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self._writer.stop)
-        self._close_readers()
+        await super().__aexit__()
         self.pictures.close()
         self._main.close()
         if self._telemetry is not None:
