@@ -62,7 +62,7 @@ class Ledger(Protocol):
 
 
 class Picture(Protocol):
-    """A picture of which at least one chunk has come. ``data``: None until all have."""
+    """A picture of which at least one chunk has come. ``data``: None until it is whole."""
 
     @property
     def id(self) -> str:
@@ -71,6 +71,10 @@ class Picture(Protocol):
     @property
     def mime(self) -> str:
         """Its type as the device gave it."""
+
+    @property
+    def state(self) -> str:
+        """partial, complete, or corrupt: all has come, but it does not make the picture."""
 
     @property
     def received_chunks(self) -> int:

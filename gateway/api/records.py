@@ -86,7 +86,9 @@ class RecordRoutes:
         if picture.data is None:
             raise Problem(
                 404,
-                f"{picture.received_chunks} of {picture.of} chunks of the picture have come",
+                f"the picture is {picture.state}: {picture.received_chunks} of {picture.of}"
+                " chunks have come",
+                state=picture.state,
                 received_chunks=picture.received_chunks,
                 of=picture.of,
             )

@@ -110,6 +110,7 @@ class Views:
 class Picture(msgspec.Struct):
     id: str
     mime: str
+    state: str
     of: int
     received_chunks: int
     data: bytes | None
@@ -168,9 +169,9 @@ LEDGER: list[dict[str, Any]] = [
     {"device": "car-1", "held": 4},
 ]
 PICTURES = (
-    Picture("a" * 64, "image/jpeg", 1, 1, b"\xff\xd8 picture"),
-    Picture("b" * 64, "text/html", 1, 1, b"<script>"),
-    Picture("c" * 64, "image/jpeg", 5, 2, None),
+    Picture("a" * 64, "image/jpeg", "complete", 1, 1, b"\xff\xd8 picture"),
+    Picture("b" * 64, "text/html", "complete", 1, 1, b"<script>"),
+    Picture("c" * 64, "image/jpeg", "partial", 5, 2, None),
 )
 
 

@@ -228,7 +228,8 @@ async def test_bytes_that_claim_to_be_a_page_are_only_bytes(gateway: Outward) ->
 
 async def test_an_incomplete_picture_says_how_much_has_come(gateway: Outward) -> None:
     details = await problem(gateway, "GET", f"/api/v1/media/{'c' * 64}")
-    assert (details["status"], details["received_chunks"], details["of"]) == (404, 2, 5)
+    assert (details["status"], details["state"]) == (404, "partial")
+    assert (details["received_chunks"], details["of"]) == (2, 5)
     assert (await problem(gateway, "GET", f"/api/v1/media/{'d' * 64}"))["status"] == 404
 
 
