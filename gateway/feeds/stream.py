@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
@@ -19,6 +20,8 @@ from protocols.cloudevents import CloudEvent, to_json
 
 PAGE_EVENTS = 200
 HEARTBEAT_S = 15.0
+
+log = structlog.get_logger()
 
 
 class LiveFeed:
@@ -65,7 +68,7 @@ class LiveFeed:
     async def _send(
         self, response: EventSourceResponse, cursor: int, types: frozenset[EventType]
     ) -> None:
-        with contextlib.suppress(ConnectionResetError, TimeoutError):  # the reader has gone
+        try:
             await response.write(b": from here on\n\n")  # the reader sees at once that it is on
             while True:
                 events, cursor = await self.page(cursor, PAGE_EVENTS, types)
@@ -75,6 +78,10 @@ class LiveFeed:
                     )
                 if not events:
                     await self._reader.wait_beyond(cursor)
+        except (ConnectionResetError, TimeoutError):
+            pass  # the reader has gone
+        except Exception:  # its answer has begun, so no other can be given
+            log.exception("stream_failed")
 
 
 def _envelopes(events: Sequence[Event]) -> list[CloudEvent]:

@@ -93,6 +93,21 @@ async def test_a_reader_that_takes_nothing_delays_no_other(gateway: Outward) -> 
         assert ids == list(range(1, 10_002))
 
 
+async def test_a_stream_that_fails_ends_and_can_be_resumed(
+    gateway: Outward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    async with gateway.request("GET", "/api/v1/events/stream?after=0") as response:
+        await next_event(response.content)
+        with monkeypatch.context() as patched:
+            patched.setattr(gateway.journal, "read", None)
+            await gateway.journal.commit(alarm_change(2))
+            assert b"HTTP/" not in await response.content.read()
+    headers = {"Last-Event-ID": "1"}
+    async with gateway.request("GET", "/api/v1/events/stream", headers=headers) as response:
+        assert (await next_event(response.content))["id"] == "2"
+
+
 async def test_a_server_that_stops_ends_its_streams_at_once(tmp_path: Path) -> None:
     async with asyncio.timeout(5):
         async with outward(tmp_path) as gateway:
