@@ -79,7 +79,7 @@ CHINESE = {
 
 
 def texts_of(language: str) -> dict[str, str]:
-    """The screen's words in ``zh`` or ``en``; a word of the contract that is missing stands as is."""
+    """The screen's words in ``zh`` or ``en``; a word that is missing stands as it is."""
     return CHINESE if language == "zh" else ENGLISH
 
 
@@ -91,7 +91,7 @@ class Shown(NamedTuple):
     place: str
     stage: str
     since: float
-    count: int
+    presses: int
     flags: str
 
 
@@ -168,8 +168,8 @@ class Screen:
                 self._alarms.popitem(last=False)
         elif data.get("alarm") in self._alarms:
             shown = self._alarms[data["alarm"]]
-            count = data.get("count", shown.count)
-            self._alarms[data["alarm"]] = shown._replace(stage=data["stage"], count=count)
+            count = data.get("count", shown.presses)
+            self._alarms[data["alarm"]] = shown._replace(stage=data["stage"], presses=count)
 
     def draw(self) -> Group:
         """The screen as it is now."""
@@ -229,7 +229,7 @@ class Screen:
                 self._word(shown.kind),
                 shown.device,
                 shown.place,
-                str(shown.count),
+                str(shown.presses),
                 Text(f" {self._word(shown.stage)} ", style=STYLES.get(shown.stage, "")),
                 f"{max(0.0, time.time() - shown.since):.0f} s",
                 shown.flags,

@@ -102,14 +102,20 @@ class Alarms:
         The base of an addition may not have arrived: the addition stands in for
         it, under the base's id, so that the base raises nothing new when it comes.
         """
-        existing = await self.find(message.base_id)
+        if message.id != message.base_id:
+            base = await self.find(message.base_id)
+            return self._raise(message) if base is None else self._add(base, message)
+        # A new number: the disk need not be asked, it takes no id twice.
+        existing = self._records.get(message.id)
         if existing is None:
             return self._raise(message)
-        if message.id != message.base_id:
-            return self._add(existing, message)
         if BASE_MISSING in existing.flags:
             return self._complete(existing, message)
         return existing, Change()
+
+    def forget(self, alarm_id: str) -> None:
+        """The alarm was on disk already: what was computed for it does not count."""
+        self._records.pop(alarm_id, None)
 
     async def repeat_unreadable(self, record_id: str, received: int) -> Change | None:
         """The same unreadable bytes again: one more on the same alarm, if it is known."""

@@ -10,9 +10,10 @@ This file has the priority lane; telemetry.py takes the same steps in groups.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from gateway.alarms import AlarmMessage, Alarms
@@ -58,6 +59,28 @@ class Reading(NamedTuple):
     duty: DutyReport | None = None
 
 
+class Turns:
+    """One at a time for each device, in the order of asking. Keeps nothing of who waits no more."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, device: str) -> AsyncIterator[None]:
+        """This device's turn."""
+        lock, users = self._locks.get(device, (asyncio.Lock(), 0))
+        self._locks[device] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[device]
+            if users == 1:
+                del self._locks[device]
+            else:
+                self._locks[device] = lock, users - 1
+
+
 class Pipeline:
     """The priority lane: alarms, duty reports, replies to commands, and presence."""
 
@@ -83,7 +106,7 @@ class Pipeline:
         self._metrics = metrics
         self._touched = touched  # devices that the next checkpoint has to keep
         self._now_ms = now_ms
-        self._committing: dict[str, asyncio.Event] = {}
+        self._turns = Turns()
         self._unreadable: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     async def take(self, arrival: Arrival) -> None:
@@ -103,21 +126,16 @@ class Pipeline:
         except ProtocolError as error:
             return await self.take_unread(arrival, error.reason, str(error))
 
-        # The same id twice within the time of one commit waits for the first.
-        while (under_way := self._committing.get(reading.event.id)) is not None:
-            await under_way.wait()
-        if self._ledger.holds(reading.device, reading.boot, Lane.PRIORITY, reading.seq):
-            return await self._repeat(arrival, reading)
-
-        self._committing[reading.event.id] = done = asyncio.Event()
-        try:
+        # What is of one device is committed in the order of its arrival, one by one.
+        async with self._turns.of(arrival.device):
+            if self._ledger.holds(reading.device, reading.boot, Lane.PRIORITY, reading.seq):
+                return await self._repeat(arrival, reading)
             record, change = await self._change(reading)
-            await self._journal.commit(change)
+            cursors, _ = await self._journal.commit(change)
+            if record is not None and 0 in cursors:
+                self._alarms.forget(record.id)  # known after all, from long ago
             self._hold(reading.device, reading.boot, reading.seq, record)
             self._know(arrival, reading)
-        finally:
-            del self._committing[reading.event.id]
-            done.set()
         if reading.alarm is not None:
             self._metrics.alarm_commit_s.observe((self._now_ms() - arrival.received) / 1000)
             self._metrics.alarms.labels(reading.alarm.alarm.kind).inc()

@@ -9,9 +9,7 @@ import typer
 
 
 def demo(
-    scenario: Annotated[
-        str, typer.Option(help="One of ours, or the path of a TOML file.")
-    ] = "city",
+    scenario: Annotated[str, typer.Option(help="One of ours, or a TOML file's path.")] = "city",
     seconds: Annotated[
         float | None, typer.Option(min=1, help="How long; else until Ctrl-C.")
     ] = None,

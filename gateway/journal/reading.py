@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -47,11 +48,10 @@ class SqliteReader:
     async def __aenter__(self) -> Self:
         if not (self._folder / "journal.db").exists():
             raise FileNotFoundError(f"no journal in {self._folder}")
-        newest: int = await self._in_reader(self._newest)
-        self._last = newest
+        self._last = await self._in_reader(self._newest)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         self._readers.shutdown()
         for connection in self._opened:
             connection.close()
@@ -246,7 +246,9 @@ class SqliteReader:
         )
 
     async def _in_reader(self, work: Callable[..., T], *values: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *values)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, partial(work, *values)
+        )
 
 
 def _event(cursor: int, body: bytes) -> Event:
