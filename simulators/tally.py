@@ -27,16 +27,23 @@ class Tally:
     receipts: int = 0
     refused: int = 0
     dropped: int = 0
-    _followed: OrderedDict[str, Stage] = field(default_factory=OrderedDict)
+    _followed: OrderedDict[str, Stage | None] = field(default_factory=OrderedDict)
+
+    def press(self, alarm_id: str) -> None:
+        """An alarm was pressed: follow it, and forget the oldest if they are too many."""
+        self.pressed += 1
+        self._followed[alarm_id] = None
+        if len(self._followed) > MAX_FOLLOWED:
+            self._followed.popitem(last=False)
 
     def reach(self, alarm_id: str, stage: Stage) -> None:
-        """The alarm got as far as that; what comes late changes nothing."""
-        before = self._followed.get(alarm_id)
+        """The alarm got as far as that; what comes late, or is of another run, changes nothing."""
+        if alarm_id not in self._followed:
+            return
+        before = self._followed[alarm_id]
         if before is not None:
             if _STAGES.index(before) >= _STAGES.index(stage):
                 return
             self.stages[before] -= 1
         self.stages[stage] += 1
         self._followed[alarm_id] = stage
-        while len(self._followed) > MAX_FOLLOWED:
-            self._followed.popitem(last=False)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fieldgate.cli import logs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,6 +64,7 @@ def run(
     from simulators.ledger import Ledger
     from simulators.link import Address
 
+    logs.to_stderr(logging.WARNING)
     logging.getLogger("gmqtt").setLevel(logging.CRITICAL)  # it warns of each lost connection
     try:
         day = scenario.load(scenario_name)
@@ -125,6 +128,7 @@ def core(
     from simulators.ledger import Ledger
     from simulators.link import Address
 
+    logs.to_stderr()
     if source not in ("webhook", "stream"):
         raise typer.BadParameter(
             f"expected webhook or stream, got {source!r}", param_hint="--source"

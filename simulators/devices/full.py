@@ -19,7 +19,8 @@ from edge.config import (
     StatusSettings,
 )
 from edge.control import PressedKind
-from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
+from protocols.model import AlarmKind, DutyAct, Lane, MediaReason, Position, Stage
+from protocols.native.topics import LANES, Up
 from simulators import ledger
 from simulators.camera import CameraServer
 from simulators.gpsd import Gpsd
@@ -99,10 +100,18 @@ class FullDevice:
 
     @property
     def waiting(self) -> int:
-        """How many messages no receipt covers."""
+        """How many messages no receipt covers; in the end only of the priority lane.
+
+        The agent goes on telling its health, and its spool on disk forgets nothing.
+        """
         if self._agent is None:
             return self._left
-        return sum(cast(dict[str, int], self._agent.status()["spool"]).values())
+        spool = cast(dict[Up, int], self._agent.status()["spool"])
+        return sum(
+            count
+            for channel, count in spool.items()
+            if self.making or LANES[Up(channel)] is Lane.PRIORITY
+        )
 
     async def press(self, kind: AlarmKind, presses: int = 1) -> None:
         """Press the button; the agent makes one alarm of presses until that is closed."""
@@ -114,7 +123,7 @@ class FullDevice:
         if track.id in self._pressed:
             return
         self._pressed.add(track.id)
-        self._tally.pressed += 1
+        self._tally.press(track.id)
         await self._book.write(ledger.Pressed(id=track.id, at=at, kind=kind, online=online))
         if self._agent is not None:
             follower = self._tasks.create_task(self._follow(track), name=f"follow {track.id}")

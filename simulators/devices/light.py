@@ -133,7 +133,7 @@ class LightDevice:
             partial(Alarm, t=self.now_ms(), kind=kind, count=1, pos=self._position),
             due_s=HELD,
         )
-        self._tally.pressed += 1
+        self._tally.press(self._id_of(kept))
         await self._book.write(
             ledger.Pressed(id=self._id_of(kept), at=ledger.now_ms(), kind=kind, online=self.online)
         )

@@ -121,5 +121,5 @@ async def test_the_command_ends_cleanly_when_told_to(broker_port: int, tmp_path:
         process.send_signal(signal.SIGTERM)
         out, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
-    last = json.loads(out.splitlines()[-1])
+    *_, last = map(json.loads, out.splitlines())
     assert (last["phase"], last["waiting"], last["devices"]) == ("done", 0, len(units))
