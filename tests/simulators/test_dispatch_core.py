@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -229,3 +231,29 @@ def test_signatures_agree_with_the_reference_library() -> None:
         WebhookSecret(SECRET).verify({}, b"[]", time.time())
     with pytest.raises(SecretInvalid, match="base64"):
         WebhookSecret("whsec_not base64")
+
+
+@pytest.mark.slow
+async def test_killed_and_started_again_it_opens_no_second_incident(scene: Scene) -> None:
+    @contextlib.asynccontextmanager
+    async def process(gateway: str) -> AsyncIterator[str]:
+        core = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from fieldgate.cli import main; main()",
+            "sim", "core", "--json", "--gateway", gateway, "--data", str(scene.folder),
+            "--ledger", str(scene.ledger), "--accept-after", "60",
+            env={"FIELDGATE_TOKEN": "token-1", "FIELDGATE_WEBHOOK_SECRET": SECRET},
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert core.stdout is not None
+        try:
+            ready = json.loads(await asyncio.wait_for(core.stdout.readline(), 10))
+            yield ready["http"]
+        finally:
+            core.kill()
+            await core.communicate()
+
+    async with scene.gateway.serve() as gateway:
+        for _ in range(2):
+            async with process(gateway) as url:
+                assert await push(url, raised(ALARM)) == 204
+    assert {(line.id, line.incident) for line in scene.lines(Dispatched)} == {(ALARM, 1)}
