@@ -6,6 +6,7 @@ import typer
 
 from fieldgate.cli.demo import demo
 from fieldgate.cli.device import device
+from fieldgate.cli.doctor import doctor
 from fieldgate.cli.edge import edge
 from fieldgate.cli.explain import explain
 from fieldgate.cli.sim import sim
@@ -26,6 +27,7 @@ app.command()(demo)
 app.command()(verify)
 app.command()(tail)
 app.command()(explain)
+app.command()(doctor)
 app.add_typer(device, name="device")
 app.add_typer(token, name="token")
 app.add_typer(edge, name="edge")
