@@ -1,0 +1,265 @@
+"""How does the contract look as AsyncAPI? Prints docs/asyncapi.yaml, made from the code:
+
+.venv/bin/python scripts/asyncapi.py > docs/asyncapi.yaml
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from gateway.feeds.stream import HEARTBEAT_S
+from gateway.journal.base import FED_TYPES, EventType, StageChange
+from protocols.cloudevents import CloudEvent, event_type
+from protocols.meanings import MEANINGS
+from protocols.model import (
+    Alarm,
+    Command,
+    DutyReport,
+    Fix,
+    MediaChunk,
+    Presence,
+    Receipt,
+    Reply,
+    Stage,
+    Status,
+)
+from protocols.native.codec import TYPES
+from protocols.native.topics import DEFAULT_PREFIX, LANES, Down, Up
+
+Json = dict[str, Any]
+
+DOWN_TYPES: dict[Down, type[Struct]] = {Down.RECEIPT: Receipt, Down.CMD: Command}
+
+# QoS and retain of each channel, and what else is to be said of it (contract section 1).
+UP_BINDINGS: dict[Up, tuple[int, bool, str]] = {
+    Up.PRESENCE: (1, True, "Also the last will, with `online` false and the session's boot."),
+    Up.ALARM: (1, False, "A press, a duress, a tamper, a self-test; or, with `of`, more on one."),
+    Up.DUTY: (1, False, "A one-key duty report."),
+    Up.REPLY: (1, False, "The state of a command."),
+    Up.POS: (0, False, "One fix, or an array of up to 200. QoS 0 live, 1 from the spool."),
+    Up.STATUS: (0, False, "Health. QoS 0 or 1."),
+    Up.MEDIA: (1, False, "A chunk of a picture, at most 8 KiB; one is in flight at a time."),
+}
+DOWN_BINDINGS: dict[Down, tuple[int, bool, str]] = {
+    Down.RECEIPT: (1, False, "What the gateway holds durably, what it misses, alarms' stages."),
+    Down.CMD: (1, False, "A command. Not sent by this version."),
+    Down.CONFIG: (1, True, "Desired configuration with its version. Not sent by this version."),
+}
+
+# Events: whose keys `data` has, and which others.
+TEXT, WHOLE, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+ALARM: Json = {
+    "pos_sent": {"description": "Its `pos` as sent, where the registered place stands in."}
+}
+UPDATE: Json = {"alarm": TEXT, "count": WHOLE, "stage": {"enum": [stage.value for stage in Stage]}}
+PICTURE: Json = {"complete": FLAG, "id": TEXT, "mime": TEXT, "size": WHOLE}
+EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
+    EventType.POSITION: (Fix, {}, ["boot", "seq", "lat", "lon"]),
+    EventType.STATUS: (Status, {}, ["boot", "seq"]),
+    EventType.MEDIA: (MediaChunk, PICTURE, [*PICTURE]),
+    EventType.PRESENCE: (Presence, {}, ["online", "boot"]),
+    EventType.DUTY: (DutyReport, {}, ["boot", "seq", "act"]),
+    EventType.ALARM_RAISED: (Alarm, ALARM, ["kind"]),
+    EventType.ALARM_UPDATED: (Alarm, {**ALARM, **UPDATE}, [*UPDATE]),
+    EventType.ALARM_STAGE: (StageChange, {"alarm": TEXT}, ["alarm", "stage", "t"]),
+    EventType.COMMAND: (Reply, {}, ["boot", "seq", "cmd", "state"]),
+}
+ADDED: Json = {
+    "received": {**WHOLE, "description": "ms. When it came, by the gateway's clock."},
+    "stored": {**WHOLE, "description": "ms. When it was committed."},
+    "clock_offset_ms": {
+        "type": ["integer", "null"],
+        "description": "How far the device's clock is behind the gateway's.",
+    },
+    "flags": {"type": "array", "items": TEXT, "description": "See contract.md."},
+}
+
+
+def document() -> Json:
+    """The whole description."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Fieldgate contract v1",
+            "version": metadata.version("fieldgate"),
+            "license": {"name": "Apache-2.0"},
+            "description": "Made from the code by scripts/asyncapi.py. Payloads are MessagePack"
+            " maps, or JSON where the first byte is `{` or `[`. The application described is the"
+            " gateway: it receives what is `up` and sends what is `dn`.",
+        },
+        "servers": {
+            "broker": {
+                "host": "localhost:1883",
+                "protocol": "mqtt",
+                "protocolVersion": "5.0",
+                "description": "User name and client id are the device id. 3.1.1 works too.",
+                "security": [{"$ref": "#/components/securitySchemes/device"}],
+            },
+            "api": {
+                "host": "localhost:8110",
+                "protocol": "http",
+                "security": [{"$ref": "#/components/securitySchemes/token"}],
+            },
+        },
+        "channels": {**_channels("up", Up), **_channels("dn", Down), "events": _event_channel()},
+        "operations": {
+            **{f"receive-{each}": _operation("up", each, *UP_BINDINGS[each]) for each in Up},
+            **{f"send-{each}": _operation("dn", each, *DOWN_BINDINGS[each]) for each in Down},
+            "send-events": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/events"},
+                "summary": "Events as they are committed: `id` is the cursor, `event` the type,"
+                f" `data` the CloudEvent. A comment comes every {HEARTBEAT_S:g} s.",
+                "bindings": {"http": {"method": "GET", "bindingVersion": "0.3.0"}},
+            },
+        },
+        "components": {
+            "messages": {**_messages(), **_event_messages()},
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "device": {"type": "userPassword"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _channels(direction: str, channels: Iterable[Up | Down]) -> Json:
+    return {
+        f"{direction}-{each}": {
+            "address": f"{DEFAULT_PREFIX}/v1/{{device}}/{direction}/{each}",
+            "parameters": {"device": {"description": "Device id: [A-Za-z0-9][A-Za-z0-9_-]{0,63}"}},
+            "servers": [{"$ref": "#/servers/broker"}],
+            "messages": {each.value: {"$ref": f"#/components/messages/{each}"}},
+        }
+        for each in channels
+    }
+
+
+def _event_channel() -> Json:
+    messages = {f"event-{kind.feed_name.replace('.', '-')}" for kind in FED_TYPES}
+    return {
+        "address": "/api/v1/events/stream",
+        "servers": [{"$ref": "#/servers/api"}],
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in sorted(messages)},
+    }
+
+
+def _operation(direction: str, channel: Up | Down, qos: int, retain: bool, about: str) -> Json:
+    lane = LANES.get(channel) if isinstance(channel, Up) else None
+    mqtt = {"qos": qos, "retain": retain, "bindingVersion": "0.2.0"}
+    return {
+        "action": "receive" if direction == "up" else "send",
+        "channel": {"$ref": f"#/channels/{direction}-{channel}"},
+        "summary": about + (f" Lane: {lane.name.lower()}." if lane else ""),
+        "bindings": {"mqtt": mqtt},
+    }
+
+
+def _messages() -> Json:
+    payloads: Json = {
+        each.value: {"$ref": f"#/components/schemas/{kind.__name__}"}
+        for each, kind in (*TYPES.items(), *DOWN_TYPES.items())
+    }
+    one_fix = payloads[Up.POS]
+    payloads[Up.POS.value] = {
+        "oneOf": [one_fix, {"type": "array", "items": one_fix, "maxItems": 200}]
+    }
+    payloads[Down.CONFIG.value] = {"type": "object"}
+    return {
+        name: {"contentType": "application/msgpack", "payload": payload}
+        for name, payload in payloads.items()
+    }
+
+
+def _event_messages() -> Json:
+    messages = {}
+    for kind in sorted(FED_TYPES):
+        name = kind.feed_name.replace(".", "-")
+        is_type = {"type": {"const": event_type(kind.feed_name)}}
+        data = {"data": {"$ref": f"#/components/schemas/{_data_name(kind)}"}}
+        messages[f"event-{name}"] = {
+            "contentType": "application/cloudevents+json",
+            "payload": {
+                "allOf": [
+                    {"$ref": "#/components/schemas/CloudEvent"},
+                    {"properties": {**is_type, **data}},
+                ]
+            },
+        }
+    return messages
+
+
+def _schemas() -> Json:
+    """As msgspec gives them, with the meaning of each key; and those of the events' data."""
+    _, schemas = msgspec.json.schema_components(
+        [*TYPES.values(), *DOWN_TYPES.values(), CloudEvent, StageChange],
+        schema_hook=lambda _: {"description": "Anything."},  # a command's arguments
+        ref_template="#/components/schemas/{name}",
+    )
+    for kind, keys in MEANINGS.items():
+        properties = schemas[kind.__name__].get("properties", {})  # an array has none
+        for name, key in keys.items():
+            if name in properties:
+                unit = f"{key.unit}. " if key.unit else ""
+                properties[name]["description"] = f"{unit}{key.meaning}."
+    for event in sorted(FED_TYPES):
+        schemas[_data_name(event)] = _data(event, schemas)
+    plain: Json = _with_patterns_of_json_schema(schemas)
+    return plain
+
+
+def _data_name(kind: EventType) -> str:
+    return "".join(word.capitalize() for word in kind.feed_name.split(".")) + "Data"
+
+
+def _data(kind: EventType, schemas: Json) -> Json:
+    """An event's data: keys as the device sent them, so of a salvaged alarm not all, and a
+    position of any shape; a number that JSON cannot hold is null."""
+    struct, more, required = EVENTS[kind]
+    properties = dict(schemas[struct.__name__]["properties"]) if struct else {}
+    for figure in ("alt", "rssi", "temp", "spd", "hdg", "acc", "hdop"):
+        properties.pop(figure, None)
+    if struct is Alarm:
+        properties["pos"] = {"description": "Where; as it was sent, even if it is no position."}
+    if struct is MediaChunk:
+        properties = {name: properties[name] for name in ("taken", "w", "h", "reason", "ref")}
+    return {
+        "title": _data_name(kind),
+        "type": "object",
+        "properties": {**properties, **more, **ADDED},
+        "required": [*required, *ADDED],
+    }
+
+
+def _with_patterns_of_json_schema(value: Any) -> Any:
+    r"""JSON Schema has no ``\Z``; its ``$`` means the same."""
+    if isinstance(value, dict):
+        return {
+            name: each.replace(r"\Z", "$")
+            if name == "pattern" and isinstance(each, str)
+            else _with_patterns_of_json_schema(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_patterns_of_json_schema(each) for each in value]
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    """No anchors: a reader of the page should not have to follow them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+if __name__ == "__main__":
+    plain = msgspec.to_builtins(document())
+    yaml.dump(plain, sys.stdout, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
