@@ -14,6 +14,9 @@ from protocols.model import DutyReport, Fix, Presence, Status
 SKEW_MS = 60_000
 """A device's clock is skewed when it is off by more; a message is delayed when it is older."""
 
+EARLIEST_MS = 1_577_836_800_000
+"""2020-01-01: a clock that shows an earlier time is wrong, whatever it showed before."""
+
 _CLOCK_PERIOD_MS = 30_000
 
 
@@ -36,6 +39,8 @@ class Clock(Struct):
                 self.before = self.least if period == self.period + 1 else None
                 self.least, self.period = None, period
             seen = received - t
+            if abs(seen) <= SKEW_MS and (self.offset_ms or 0) < -SKEW_MS:
+                self.least = self.before = None  # it was ahead and has been set right
             self.least = seen if self.least is None else min(self.least, seen)
         return self.offset_ms
 
@@ -50,11 +55,12 @@ def clock_flags(t: int, received: int, offset_ms: int | None) -> tuple[str, ...]
     """What is to be said of a message's time."""
     if t <= 0:
         return ("clock_unset",)
-    if offset_ms is not None and abs(offset_ms) > SKEW_MS:
+    if abs(received - t) <= SKEW_MS:
+        return ()
+    is_ahead, is_old = t > received, t < EARLIEST_MS
+    if is_ahead or is_old or (offset_ms is not None and abs(offset_ms) > SKEW_MS):
         return ("clock_skewed",)
-    if received - t > SKEW_MS:
-        return ("delayed",)
-    return ()
+    return ("delayed",)
 
 
 class Twin(Struct):

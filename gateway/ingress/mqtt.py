@@ -98,7 +98,7 @@ class LaneClient:
                 try:
                     await self._connect(on_message, acknowledge_first)
                     await self._until_given_up()
-                except (OSError, gmqtt.MQTTConnectError) as error:
+                except (OSError, TimeoutError, gmqtt.MQTTConnectError) as error:
                     log.warning("broker_refuses", client=self._account.name, error=str(error))
                     await asyncio.sleep(RECONNECT_S)
                 await self._close()
@@ -142,7 +142,9 @@ class LaneClient:
         client.on_disconnect = self._on_disconnect
         client.on_message = on_message
         self._client = client
-        await client.connect(account.host, account.port, keepalive=10)
+        # gmqtt waits for ever for an answer that a lost connection never brings.
+        async with asyncio.timeout(GIVE_UP_S):
+            await client.connect(account.host, account.port, keepalive=10)
 
     async def _close(self) -> None:
         self._subscribed.clear()

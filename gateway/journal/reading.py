@@ -32,7 +32,7 @@ decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
 
 
 class SqliteReader:
-    """See base.Reader. Every query runs in one of two threads, on connections of its own.
+    """See base.Reader. Every query runs in a thread of ours, on a connection of that thread.
 
     ``async with`` alone reads what is there, also beside a gateway that runs.
     """
@@ -40,6 +40,8 @@ class SqliteReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="asyncio_journal")
+        # Tracks take long: in a thread of their own they hold up no feed.
+        self._trackers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asyncio_tracks")
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._last = 0
@@ -53,6 +55,7 @@ class SqliteReader:
 
     async def __aexit__(self, *exception: object) -> None:
         self._readers.shutdown()
+        self._trackers.shutdown()
         for connection in self._opened:
             connection.close()
         for _, waiter in self._waiters:
@@ -156,7 +159,7 @@ class SqliteReader:
             ]
             return sorted(found, key=lambda event: (event.t, event.data["boot"], event.data["seq"]))
 
-        return await self._in_reader(find)
+        return await asyncio.get_running_loop().run_in_executor(self._trackers, find)
 
     def _newest(self) -> int:
         """The newest cursor on disk."""

@@ -216,9 +216,9 @@ class SqliteJournal(SqliteReader):
     def _telemetry_of(self, stored: int) -> sqlite3.Connection:
         day = f"telemetry-{datetime.fromtimestamp(stored / 1000, UTC):%Y-%m-%d}.db"
         if day > self._day:  # a clock that went back goes on in the newest file
+            self._open_day(day)  # before its name is known: a reader needs its table
             with _transaction(self._main):
                 self._main.execute("INSERT INTO day VALUES (?, ?)", (self._cursor + 1, day))
-            self._open_day(day)
         assert self._telemetry is not None
         return self._telemetry
 
