@@ -130,7 +130,7 @@ async def _until_caught_up(ledgers: list[Path]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CATCH_UP_S):
             # Another process writes these files: there is no event to wait for.
-            while ledger.verdict((line for path in ledgers for line in ledger.read(path)), ()).lost:  # noqa: ASYNC110
+            while ledger.verdict((line for path in ledgers for line in ledger.read(path)), ()).lost:
                 await asyncio.sleep(0.2)
 
 

@@ -68,7 +68,8 @@ async def _a_day_with_crashes(
     async with dispatch_core(gateway.url, data, core_port, SECRET) as core, gateway:
         city = Child(
             "city", "sim", "run", str(day_file), "--json",
-            "--mqtt", f"127.0.0.1:{gateway.mqtt_port}", "--credentials", str(credentials), "--ledger", str(ledgers[0]), "--seconds", "8",
+            "--mqtt", f"127.0.0.1:{gateway.mqtt_port}",
+            "--credentials", str(credentials), "--ledger", str(ledgers[0]), "--seconds", "8",
             "--drain", "30", logs=data / "logs",
         )  # fmt: skip
         async with city:
