@@ -17,8 +17,8 @@ from protocols.model import DutyReport, Fix, Lane, LostRange, Presence, Status
 
 log = structlog.get_logger()
 
-EVERY_S = 10.0
-EVERY_EVENTS = 200_000
+EVERY_S = 5.0
+EVERY_EVENTS = 50_000
 """A checkpoint comes after so long or so many events, so a restart replays no more than these."""
 
 SLICE = 500

@@ -27,28 +27,28 @@ class Clock(Struct):
     never negative, so the least value of the last 30 to 60 s is the estimate.
     """
 
+    offset_ms: int | None = None
     least: int | None = None
     before: int | None = None
     period: int = 0
 
     def observe(self, t: int, received: int) -> int | None:
         """Take one message's times; the estimate, or None while the device knows no time."""
-        if t > 0:
-            period = received // _CLOCK_PERIOD_MS
-            if period != self.period:
-                self.before = self.least if period == self.period + 1 else None
-                self.least, self.period = None, period
-            seen = received - t
-            if abs(seen) <= SKEW_MS and (self.offset_ms or 0) < -SKEW_MS:
-                self.least = self.before = None  # it was ahead and has been set right
-            self.least = seen if self.least is None else min(self.least, seen)
+        if t <= 0:
+            return self.offset_ms
+        period = received // _CLOCK_PERIOD_MS
+        if period != self.period:
+            self.before = self.least if period == self.period + 1 else None
+            self.least, self.period = None, period
+        seen = received - t
+        if (self.offset_ms or 0) < -SKEW_MS and abs(seen) <= SKEW_MS:
+            self.least = self.before = None  # it was ahead and has been set right
+        if self.least is None or seen < self.least:
+            self.least = seen
+        self.offset_ms = self.least
+        if self.before is not None and self.before < self.least:
+            self.offset_ms = self.before
         return self.offset_ms
-
-    @property
-    def offset_ms(self) -> int | None:
-        """The estimate, or None while nothing is known."""
-        known = [value for value in (self.least, self.before) if value is not None]
-        return min(known, default=None)
 
 
 def clock_flags(t: int, received: int, offset_ms: int | None) -> tuple[str, ...]:
