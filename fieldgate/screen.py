@@ -180,7 +180,7 @@ class Screen:
             Panel(self._draw_units(), title=self._word("units")),
             Panel(self._draw_gateway(), title=self._word("gateway")),
         )
-        heading = Text(f" {self._word('title')} ", style="bold white on blue")
+        heading = Text.assemble((f" {self._word('title')} ", "bold white on blue"))
         heading.append(f"  {self._word('hint')}", style="dim")
         elapsed = self._parts.city.newest.get("elapsed_s")
         if self._seconds is not None and elapsed is not None:
