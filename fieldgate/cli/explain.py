@@ -110,6 +110,7 @@ def _show_message(console: Console, message: Reading) -> None:
     for problem in message.problems:
         console.print(f"wrong: {problem.detail} [{problem.reason}]", style="red")
     if message.flags:
-        console.print(f"flags: {', '.join(message.flags)}")
+        taken = "the clock taken to be right, no place registered"
+        console.print(f"flags ({taken}): {', '.join(message.flags)}")
     style = "green" if message.verdict in ("accepted", "salvaged") else "red"
     console.print(f"{message.verdict}: {message.effect}", style=style)
