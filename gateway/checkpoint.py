@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -90,6 +91,8 @@ class Checkpoints:
     async def keep(self) -> None:
         """Keep the states of the devices that changed, some at a time."""
         checkpoint = self._journal.last_cursor
+        if checkpoint == self._cursor and not self._touched:
+            return
         # Who waited for those commits runs before who waits for a later turn of the
         # writer: then what they brought is held and known, and may be left out of a replay.
         await self._journal.save_states({}, self._cursor)
@@ -97,7 +100,9 @@ class Checkpoints:
         self._touched.clear()
         for at in range(0, max(len(devices), 1), SLICE):
             states = {
-                device: _encode(DeviceState(self._twins.of(device), self._ledger.snapshot(device)))
+                device: _encode(
+                    DeviceState(_storable(self._twins.of(device)), self._ledger.snapshot(device))
+                )
                 for device in devices[at : at + SLICE]
             }
             is_last = at + SLICE >= len(devices)
@@ -128,3 +133,15 @@ class Checkpoints:
                 twin.take_duty(msgspec.convert(data, DutyReport), event.received)
             case EventType.PRESENCE:
                 twin.take_presence(Presence(**data))
+
+
+def _storable(twin: Twin) -> Twin:
+    """The twin with no figure that its own type would refuse when it is read again: NaN."""
+    if twin.fix is None:
+        return twin
+    figures = msgspec.structs.asdict(twin.fix)
+    not_finite = [k for k, v in figures.items() if isinstance(v, float) and not isfinite(v)]
+    if not not_finite:
+        return twin
+    fix = msgspec.structs.replace(twin.fix, **dict.fromkeys(not_finite))
+    return msgspec.structs.replace(twin, fix=fix)

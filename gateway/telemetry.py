@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 GROUP_S = 0.05
 GROUP_MESSAGES = 1000
+SLICE_MESSAGES = 100
+"""An alarm that comes while a group is decoded waits for no more than so many messages."""
+
 MAX_WAITING = 50_000
 """Messages waiting beyond which telemetry is shed: alarms never wait for it."""
 
@@ -111,7 +114,9 @@ class TelemetryPipeline:
     async def take_group(self) -> None:
         """Take what waits, up to one group."""
         group = Group()
-        for _ in range(min(len(self._waiting), GROUP_MESSAGES)):
+        for count in range(min(len(self._waiting), GROUP_MESSAGES)):
+            if count % SLICE_MESSAGES == SLICE_MESSAGES - 1:
+                await asyncio.sleep(0)
             arrival = self._waiting.popleft()
             try:
                 self._decode(arrival, group)

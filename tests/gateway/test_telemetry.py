@@ -147,6 +147,17 @@ async def test_a_restart_knows_what_was_known(tmp_path: Path, checkpoint: bool) 
         assert gw.ledger.totals()["conflicts"] == 1
 
 
+async def test_a_figure_that_is_none_costs_no_position_and_no_restart(tmp_path: Path) -> None:
+    async with house(tmp_path) as gw:
+        await gw.telemetry_of("pos", fix(1, acc=float("nan"), spd=float("inf")), fix(3))
+        await gw.telemetry_of("pos", fix(4, acc=float("nan")))
+        await gw.checkpoints.keep()
+    async with house(tmp_path) as gw:
+        assert [e.data["seq"] for e in await gw.events("position")] == [1, 3, 4]
+        assert gw.twins.of("car-1").fix.seq == 4  # type: ignore[union-attr]
+        assert list(gw.ledger.of("car-1").window(1, Lane.TELEMETRY).missing()) == [(2, 2)]
+
+
 async def test_a_track_is_in_the_order_of_its_fixes(gw: House) -> None:
     await gw.telemetry_of("pos", [fix(3), fix(4)], [fix(1), fix(2)])
     track = await gw.journal.track("car-1", NOW, NOW + 4)
