@@ -55,10 +55,14 @@ class AlarmMessage(NamedTuple):
         """The message's id."""
         return message_id(self.device, self.alarm.boot, Lane.PRIORITY, self.alarm.seq)
 
-    def on_its_own(self, flag: str) -> AlarmMessage:
-        """The message as an alarm of its own, adding to none."""
+    def flagged(self, *flags: str) -> AlarmMessage:
+        """The message with more to be said of it."""
+        return self._replace(flags=(*self.flags, *flags))
+
+    def on_its_own(self) -> AlarmMessage:
+        """The message as an alarm of its own: what it adds to is no alarm."""
         alarm = msgspec.structs.replace(self.alarm, of=None)
-        return self._replace(alarm=alarm, flags=(*self.flags, flag))
+        return self._replace(alarm=alarm).flagged("of_invalid")
 
     @property
     def base_id(self) -> str:

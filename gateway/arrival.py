@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -74,45 +74,44 @@ def read_alarm(
         alarm = msgspec.structs.replace(alarm, of=None)
         salvage_flags += ("of_invalid",)
     offset_ms = twin.clock.observe(alarm.t, arrival.received)
-    data, place_flags = _placed(plain(alarm), bad_pos, registered)
-    flags = (
-        *arrival_flags(arrival, registered),
-        *clock_flags(alarm.t, arrival.received, offset_ms),
-        *salvage_flags,
-        *place_flags,
-    )
     message = AlarmMessage(
         device=arrival.device,
         alarm=alarm,
-        data=data,
-        flags=tuple(dict.fromkeys(flags)),
+        data=plain(alarm),
+        flags=(
+            *arrival_flags(arrival, registered),
+            *clock_flags(alarm.t, arrival.received, offset_ms),
+            *salvage_flags,
+        ),
         received=arrival.received,
         clock_offset_ms=offset_ms,
     )
+    if bad_pos is not None:
+        # Only what JSON can hold is shown; the bytes themselves are in quarantine.
+        message.data["pos"] = json.loads(json.dumps(bad_pos, default=repr, skipkeys=True))
+    if alarm.of is None:
+        message = placed(message, registered)
     if not salvage_flags:
         return message, ()
     detail = f"alarm kept, left out: {', '.join(salvage_flags)}"
     return message, (quarantined(arrival, "field_invalid", detail),)
 
 
-def _placed(
-    data: dict[str, Any], bad_pos: object, registered: Registered | None
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The alarm's place: as sent, or the registered address where what was sent is none."""
+def placed(message: AlarmMessage, registered: Registered | None) -> AlarmMessage:
+    """The alarm with its place: as sent, or the registered address where that is none.
+
+    For a message that raises an alarm; one that only adds to an alarm needs no place.
+    """
+    data, pos = dict(message.data), message.data.get("pos")
     flags: tuple[str, ...] = ()
-    pos = data.get("pos")
-    if bad_pos is not None:
-        # Only what JSON can hold is shown; the bytes themselves are in quarantine.
-        pos = data["pos"] = json.loads(json.dumps(bad_pos, default=repr, skipkeys=True))
-    elif pos is not None and pos["fix"] == 0:
-        flags += ("position_no_fix",)
-    elif pos is not None and data["t"] > 0 and abs(data["t"] - pos.get("t", data["t"])) > SKEW_MS:
-        return data, ("position_old",)
-    elif pos is not None:
-        return data, ()
+    if pos is not None and "position_invalid" not in message.flags:
+        if pos["fix"] != 0:
+            age_ms = abs(data["t"] - pos.get("t", data["t"])) if data["t"] > 0 else 0
+            return message.flagged("position_old") if age_ms > SKEW_MS else message
+        flags = ("position_no_fix",)
     if registered is None or registered.lat is None or registered.lon is None:
-        return data, flags if pos is not None else (*flags, "position_missing")
+        return message.flagged(*(flags if pos is not None else ("position_missing",)))
     if pos is not None:
         data["pos_sent"] = pos
     data["pos"] = {"lat": registered.lat, "lon": registered.lon, "fix": 2, "src": "fixed"}
-    return data, (*flags, "position_registered")
+    return message._replace(data=data).flagged(*flags, "position_registered")

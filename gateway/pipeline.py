@@ -21,6 +21,7 @@ from gateway.arrival import (
     Arrival,
     Registered,
     arrival_flags,
+    placed,
     quarantined,
     read_alarm,
     refused,
@@ -145,6 +146,7 @@ class Pipeline:
     def _decode(self, arrival: Arrival) -> Reading:
         registered = self._registered(arrival.device)
         twin = self._twins.of(arrival.device)
+        twin.speaks_json = codec.is_json(arrival.payload)
         if arrival.channel == Up.ALARM:
             alarm, aside = read_alarm(arrival, registered, twin)
             event = Event(
@@ -179,17 +181,14 @@ class Pipeline:
         if reading.alarm is None:
             return None, Change(events=(reading.event,))
         message = reading.alarm
-        alarm = message.alarm
-        if alarm.of is not None and await self._is_no_alarm(reading.device, alarm.boot, alarm.of):
-            message = message.on_its_own("of_invalid")
+        of = message.alarm.of
+        if of is not None and await self._alarms.find(message.base_id) is None:
+            # Its alarm is still to come, and it stands in for it; or it never will.
+            message = placed(message, self._registered(reading.device))
+            if self._ledger.holds(reading.device, reading.boot, Lane.PRIORITY, of):
+                message = message.on_its_own()
         record, change = await self._alarms.take(message)
         return record, change._replace(quarantined=reading.quarantined)
-
-    async def _is_no_alarm(self, device: str, boot: int, seq: int) -> bool:
-        """Whether that number is held and names something else than an alarm."""
-        if not self._ledger.holds(device, boot, Lane.PRIORITY, seq):
-            return False
-        return await self._alarms.find(message_id(device, boot, Lane.PRIORITY, seq)) is None
 
     # receipt -----------------------------------------------------------------------------
 
@@ -205,7 +204,7 @@ class Pipeline:
 
     def _know(self, arrival: Arrival, reading: Reading) -> None:
         twin = self._twins.of(arrival.device)
-        twin.heard(arrival.received, speaks_json=codec.is_json(arrival.payload))
+        twin.heard(arrival.received)
         if reading.duty is not None:
             twin.take_duty(reading.duty, arrival.received)
 

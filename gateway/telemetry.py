@@ -142,9 +142,9 @@ class TelemetryPipeline:
                 self._refuse_item(arrival, group, item)
             elif self._is_new(arrival, group, item):
                 self._add(arrival, group, item)
-        self._twins.of(arrival.device).heard(
-            arrival.received, speaks_json=codec.is_json(arrival.payload)
-        )
+        twin = self._twins.of(arrival.device)
+        twin.speaks_json = codec.is_json(arrival.payload)
+        twin.heard(arrival.received)
 
     def _is_new(self, arrival: Arrival, group: Group, item: TelemetryMessage) -> bool:
         device, number = arrival.device, (arrival.device, item.boot, item.seq)

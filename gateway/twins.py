@@ -64,7 +64,10 @@ def clock_flags(t: int, received: int, offset_ms: int | None) -> tuple[str, ...]
 
 
 class Twin(Struct):
-    """One device. Times ending in ``_ms`` are the gateway's."""
+    """One device. Times ending in ``_ms`` are the gateway's.
+
+    ``speaks_json``: its last payload was JSON, so what it is sent is JSON too.
+    """
 
     device: str
     online: bool | None = None
@@ -80,11 +83,9 @@ class Twin(Struct):
     duty_received_ms: int = 0
     speaks_json: bool = False
 
-    def heard(self, received: int, *, speaks_json: bool | None = None) -> None:
-        """Something came from the device. Receipts go out in the form that it speaks."""
+    def heard(self, received: int) -> None:
+        """Something came from the device."""
         self.last_received_ms = max(self.last_received_ms, received)
-        if speaks_json is not None:
-            self.speaks_json = speaks_json
 
     def take_fix(self, fix: Fix, received: int) -> None:
         """A position: the newest by the time of the fix stays, not the last to arrive.

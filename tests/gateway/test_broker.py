@@ -208,7 +208,7 @@ async def test_a_log_that_has_grown_large_gives_way_to_a_new_one(
     monkeypatch.setattr(broker_module, "LOG_CHECK_S", 0.01)
     new, old = tmp_path / "broker/mosquitto.log", tmp_path / "broker/mosquitto.log.1"
     async with Broker(tmp_path, registry, host="127.0.0.1", port=0), asyncio.timeout(5):
-        while not (old.exists() and new.exists()):  # noqa: ASYNC110  # a foreign process writes it
+        while not (old.exists() and new.exists()):  # a foreign process writes it
             await asyncio.sleep(0.01)
 
 

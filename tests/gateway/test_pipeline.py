@@ -160,6 +160,20 @@ async def test_a_hammered_button_is_one_alarm_with_a_count(gw: House) -> None:
     assert record.count == 50
 
 
+async def test_an_addition_says_nothing_of_the_place(gw: House) -> None:
+    await gw.alarm(device="box-1", pos={"lat": 24.4, "lon": 117.5, "fix": 3})
+    await gw.alarm(device="box-1", seq=2, of=1, count=2)
+    (update,) = await gw.events("alarm.updated")
+    assert "pos" not in update.data
+    assert update.flags == ()
+
+
+async def test_an_addition_that_stands_in_has_the_registered_place(gw: House) -> None:
+    await gw.alarm(device="box-1", seq=2, of=1, count=2)
+    (raised,) = await gw.events("alarm.raised")
+    assert raised.data["pos"]["lat"] == 24.5
+
+
 async def test_an_addition_before_its_alarm_stands_in_for_it(gw: House) -> None:
     await gw.alarm(seq=2, of=1, count=2)
     (raised,) = await gw.events("alarm.raised")
@@ -261,8 +275,9 @@ async def test_a_device_that_comes_back_is_told_the_stages_it_missed(gw: House) 
 
 async def test_receipts_are_in_the_form_that_the_device_speaks(gw: House) -> None:
     await gw.alarm(as_json(boot=1, seq=1, t=NOW, kind="panic"))
-    await gw.alarm(as_json(boot=1, seq=2, t=NOW, kind="panic"))
     assert gw.sent[-1].payload[:1] == b"{"
+    await gw.alarm(seq=2)
+    assert gw.sent[-1].payload[:1] != b"{"
 
 
 async def test_a_restart_knows_what_is_held(tmp_path: Path) -> None:
