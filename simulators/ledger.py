@@ -65,14 +65,14 @@ class Acknowledged(_Line, frozen=True, kw_only=True, tag="acknowledged"):
 class Telemetry(_Line, frozen=True, kw_only=True, tag="telemetry"):
     """What one boot of a device has made so far; the last such line counts.
 
-    ``seq``: the last number of the telemetry lane. ``fixes``: position reports among
-    them. ``dropped``: messages that its bounded spool gave up.
+    ``fixes``: position reports. ``seq``: the last number of the telemetry lane, where
+    the device tells. ``dropped``: messages that its bounded spool gave up.
     """
 
     device: str
     boot: int
-    seq: int
     fixes: int
+    seq: int | None = None
     dropped: int = 0
 
 

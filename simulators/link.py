@@ -33,6 +33,7 @@ class Relay:
 
     Each chunk takes ``latency_s`` and its length over ``bytes_per_s``. While it
     is cut, connections break and new ones are dropped as soon as accepted.
+    Nothing passes the ``gate`` while somebody else holds it.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._carrying: set[asyncio.Task[None]] = set()
         self._cut = False
+        self.gate = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -113,7 +115,8 @@ class Relay:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
                 await asyncio.sleep(self._latency_s + len(chunk) / self._bytes_per_s)
-                writer.write(chunk)
+                async with self.gate:
+                    writer.write(chunk)
                 await writer.drain()
             with contextlib.suppress(asyncio.CancelledError):
                 writer.close()

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import resource
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
+from protocols.model import AlarmKind, DutyAct, MediaReason, Stage
 from protocols.native.topics import DEFAULT_PREFIX
-from simulators import fleet, ledger, scenario
-from simulators.city import City
+from simulators import ledger, scenario, timetable
+from simulators.city import City, CityUnreadable
 from simulators.devices.full import FullDevice
 from simulators.devices.light import LightDevice
-from simulators.gnss import Receiver
 from simulators.ledger import Ledger
 from simulators.link import Address, Relay
-from simulators.scenario import ClockJump, Duty, Offline, Picture, Press, Reboot, Scenario, Unit
+from simulators.scenario import Scenario, ScenarioInvalid, Unit
+from simulators.sense import sense
 from simulators.tally import Tally
+from simulators.timetable import ClockJump, Duty, Offline, Picture, Press, Reboot
 
 STATUS_PERIOD_S = 1.0
 ACCOUNT_PERIOD_S = 10.0
@@ -101,8 +100,13 @@ def read_passwords(path: Path) -> dict[str, str]:
 
 
 def city_of(day: Scenario) -> City:
-    """The city that a scenario plays in."""
-    return City.synthetic(day.seed) if day.city == "synthetic" else City.from_osm(Path(day.city))
+    """The city that a scenario plays in; raise ScenarioInvalid if its map cannot be read."""
+    if day.city == "synthetic":
+        return City.synthetic(day.seed)
+    try:
+        return City.from_osm(Path(day.city))
+    except CityUnreadable as error:
+        raise ScenarioInvalid(f"city: {error}") from error
 
 
 class Run:
@@ -196,61 +200,59 @@ class Run:
 
     @contextlib.asynccontextmanager
     async def _network(self) -> AsyncIterator[None]:
-        """Relays for the devices that the network troubles."""
+        """Relays for the devices that the network troubles, and for those with the real agent."""
         slow = self._day.troubles.slow
         async with contextlib.AsyncExitStack() as stack:
             for unit in self._units:
-                if scenario.needs_relay(self._day, unit):
-                    relay = (
-                        Relay(
-                            self._broker,
-                            latency_s=slow.latency_s,
-                            bytes_per_s=slow.bytes_per_s,
-                        )
-                        if scenario.nature(self._day, unit).slow
-                        else Relay(self._broker)
+                if timetable.nature(self._day, unit).slow:
+                    relay = Relay(
+                        self._broker, latency_s=slow.latency_s, bytes_per_s=slow.bytes_per_s
                     )
-                    self._relays[unit.device] = await stack.enter_async_context(relay)
+                elif unit.full or timetable.is_cut_off(self._day, unit):
+                    relay = Relay(self._broker)
+                else:
+                    continue
+                self._relays[unit.device] = await stack.enter_async_context(relay)
             yield
 
     def _device(self, unit: Unit) -> Device:
-        rng = random.Random(f"{self._day.seed}:{unit.device}")
-        relay = self._relays.get(unit.device)
-        make = (
-            partial(FullDevice, folder=self._folder / unit.device)
-            if unit.full
-            else partial(self._light, rng=rng)
-        )
+        make = self._full if unit.full else self._light
         return make(
             unit,
             password=self._passwords[unit.device],
-            broker=self._broker if relay is None else relay.address,
             book=self._book,
             tally=self.tally,
             reports=self._day.reports,
-            sense=_sense(unit, self._city, rng),
+            sense=sense(self._day, self._city, unit),
             prefix=self._prefix,
-            clock_offset_s=scenario.nature(self._day, unit).skew_s,
+            clock_offset_s=timetable.nature(self._day, unit).skew_s,
         )
 
-    def _light(self, unit: Unit, *, rng: random.Random, **common: Any) -> Device:
+    def _full(self, unit: Unit, **common: Any) -> Device:
+        return FullDevice(
+            unit, relay=self._relays[unit.device], folder=self._folder / unit.device, **common
+        )
+
+    def _light(self, unit: Unit, **common: Any) -> Device:
+        relay = self._relays.get(unit.device)
         return LightDevice(
             unit,
-            **common,
-            rng=rng,
+            broker=self._broker if relay is None else relay.address,
+            rng=timetable.chance(self._day, "device", unit.device),
             boot=int(time.time()),  # grows from process to process
             first_connect_within_s=len(self._units) / CONNECTS_PER_S,
             duplicates=self._day.troubles.duplicates,
             reordering=self._day.troubles.reordering,
+            **common,
         )
 
     async def _fate(self, tasks: asyncio.TaskGroup) -> None:
         began_s = time.monotonic()
-        for event in scenario.timetable(self._day, self._units):
+        for event in timetable.timetable(self._day, self._units):
             await asyncio.sleep(began_s + event.at_s - time.monotonic())
             tasks.create_task(self._befall(event), name=f"fate of {event.device}")
 
-    async def _befall(self, event: scenario.Event) -> None:
+    async def _befall(self, event: timetable.Event) -> None:
         device = self._devices[event.device]
         match event.action:
             case Press(kind, presses):
@@ -301,24 +303,6 @@ class Run:
             for line in rest:
                 self._book.note(line)
             await self._book.write(last)
-
-
-def _sense(unit: Unit, city: City, rng: random.Random) -> Callable[[float], Position | None]:
-    """What tells a device where it is, after so many seconds."""
-    if unit.lat is not None and unit.lon is not None:
-        registered = Position(lat=unit.lat, lon=unit.lon, fix=3, src="fixed")
-        return lambda _: registered
-    mover = _mover(unit, city, rng)
-    receiver = Receiver(rng)
-    return lambda dt_s: receiver.observe(mover.step(dt_s), dt_s)
-
-
-def _mover(unit: Unit, city: City, rng: random.Random) -> fleet.Mover:
-    if unit.kind == "vehicle_terminal":
-        return fleet.patrol_car(city, unit.grid, rng)
-    if unit.kind == "phone":
-        return fleet.standing(rng.choice(city.places))  # a guard at the post
-    return fleet.officer(city, unit.grid, rng)
 
 
 def _allow_open_files() -> None:

@@ -1,19 +1,16 @@
-"""Scenarios: how many of what, what they do and what befalls them. Same seed, same day."""
+"""Scenarios: how many of what, how much they report, and which troubles they have, in TOML."""
 
 from __future__ import annotations
 
-import heapq
 import itertools
-import random
-from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from protocols.model import AlarmKind, DeviceKind, DutyAct, Latitude, Longitude
+from protocols.model import AlarmKind, DeviceKind, Latitude, Longitude
 
 if TYPE_CHECKING:
     from simulators.city import City
@@ -22,9 +19,6 @@ Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=20_000)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Rate: TypeAlias = Annotated[float, Meta(ge=0)]
-
-PART_S = 600.0
-"""A day is planned in parts of ten minutes, so that it may last as long as it likes."""
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,14 +159,20 @@ class Unit(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def roster(scenario: Scenario, city: City) -> list[Unit]:
-    """All devices of a scenario, in a fixed order."""
+    """All devices of a scenario, in a fixed order; raise ScenarioInvalid if the map lacks room."""
+    counts = scenario.devices
+    if not city.places and (counts.boxes or counts.phones):
+        raise ScenarioInvalid(
+            f"{scenario.city}: no school, bank or hospital on the map,"
+            f" where {counts.boxes} boxes and {counts.phones} phones of guards should be"
+        )
     grids = itertools.cycle(range(len(city.grids)))
     units: list[Unit] = []
     moving: tuple[tuple[str, DeviceKind, str, int, bool], ...] = (
-        ("full", "vehicle_terminal", "Car with the real agent", scenario.devices.full, True),
-        ("car", "vehicle_terminal", "Patrol car", scenario.devices.cars, False),
-        ("officer", "body_camera", "Officer", scenario.devices.officers, False),
-        ("phone", "phone", "Guard", scenario.devices.phones, False),
+        ("full", "vehicle_terminal", "Car with the real agent", counts.full, True),
+        ("car", "vehicle_terminal", "Patrol car", counts.cars, False),
+        ("officer", "body_camera", "Officer", counts.officers, False),
+        ("phone", "phone", "Guard", counts.phones, False),
     )
     for prefix, kind, title, count, full in moving:
         units += [
@@ -185,9 +185,7 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
             )
             for n in range(1, count + 1)
         ]
-    places = itertools.cycle(city.places)
-    for n in range(1, scenario.devices.boxes + 1):
-        place = next(places)
+    for n, place in zip(range(1, counts.boxes + 1), itertools.cycle(city.places), strict=False):
         units.append(
             Unit(
                 device=f"box-{n:04d}",
@@ -199,176 +197,3 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
             )
         )
     return units
-
-
-class Press(NamedTuple):
-    """Somebody presses so many times within a second."""
-
-    kind: AlarmKind
-    presses: int
-
-
-class Duty(NamedTuple):
-    """A one-key duty report."""
-
-    act: DutyAct
-
-
-class Picture(NamedTuple):
-    """A periodic picture."""
-
-
-class Offline(NamedTuple):
-    """The network is gone for a while."""
-
-    length_s: float
-
-
-class Reboot(NamedTuple):
-    """The device restarts, with its spool, and is dark for a while."""
-
-    length_s: float
-
-
-class ClockJump(NamedTuple):
-    """The device's clock jumps."""
-
-    by_s: float
-
-
-Action: TypeAlias = Press | Duty | Picture | Offline | Reboot | ClockJump
-
-
-class Event(NamedTuple):
-    """What happens to which device, so many seconds after the start."""
-
-    at_s: float
-    device: str
-    action: Action
-
-
-class Nature(NamedTuple):
-    """What is wrong with a device from the start."""
-
-    skew_s: float
-    slow: bool
-
-
-_ON_PATROL: dict[DeviceKind, tuple[DutyAct, ...]] = {
-    "vehicle_terminal": ("vehicle_patrol", "parked", "en_route", "on_scene", "clear", "break"),
-    "body_camera": ("foot_patrol", "en_route", "on_scene", "clear", "break"),
-    "phone": ("on_duty", "break"),
-}
-
-
-def nature(scenario: Scenario, unit: Unit) -> Nature:
-    """What is wrong with this device all day."""
-    rng = _rng(scenario, "nature", unit.device)
-    clocks, slow = scenario.troubles.clocks, scenario.troubles.slow
-    skewed, is_slow = rng.random() < clocks.skewed_share, rng.random() < slow.share
-    return Nature(rng.uniform(-clocks.skew_s, clocks.skew_s) if skewed else 0.0, is_slow)
-
-
-def timetable(scenario: Scenario, units: Iterable[Unit]) -> Iterator[Event]:
-    """All that will happen, in order of time, without end."""
-    units = list(units)
-    for part in itertools.count():
-        yield from _part(scenario, units, part)
-
-
-def needs_relay(scenario: Scenario, unit: Unit) -> bool:
-    """Whether the network troubles this device, so that its link goes through a relay."""
-    return nature(scenario, unit).slow or _befalls(scenario, "offline", unit)
-
-
-def _rng(scenario: Scenario, *names: object) -> random.Random:
-    """A stream of chance of its own for each thing: adding one changes no other."""
-    return random.Random(":".join(map(str, (scenario.seed, *names))))
-
-
-def _when(event: Event) -> float:
-    return event.at_s
-
-
-def _befalls(scenario: Scenario, trouble: str, unit: Unit) -> bool:
-    troubles = scenario.troubles
-    shares = {
-        "offline": troubles.offline.share,
-        "reboots": troubles.reboots.share,
-        "clocks": troubles.clocks.jumping_share,
-    }
-    return _rng(scenario, trouble, unit.device).random() < shares[trouble]
-
-
-def _part(scenario: Scenario, units: list[Unit], part: int) -> Iterator[Event]:
-    """The events of one part of the day, in order."""
-    streams = [_city_wide(scenario, units, part)]
-    for unit in units:
-        for trouble in ("offline", "reboots", "clocks"):
-            if _befalls(scenario, trouble, unit):
-                streams.append(_troubled(scenario, unit, trouble, part))
-    return heapq.merge(*streams, key=_when)
-
-
-def _times(rng: random.Random, part: int, mean_gap_s: float) -> Iterator[float]:
-    """Moments of one part, independent of one another, so far apart on average."""
-    at_s = rng.expovariate(1 / mean_gap_s)
-    while at_s < PART_S:
-        yield part * PART_S + at_s
-        at_s += rng.expovariate(1 / mean_gap_s)
-
-
-def _troubled(scenario: Scenario, unit: Unit, trouble: str, part: int) -> Iterator[Event]:
-    rng = _rng(scenario, trouble, unit.device, part)
-    troubles = scenario.troubles
-    every_s = {
-        "offline": troubles.offline.every_s,
-        "reboots": troubles.reboots.every_s,
-        "clocks": troubles.clocks.every_s,
-    }[trouble]
-    for at_s in _times(rng, part, every_s):
-        action: Action
-        if trouble == "offline":
-            action = Offline(troubles.offline.length_s * rng.uniform(0.5, 1.5))
-        elif trouble == "reboots":
-            action = Reboot(troubles.reboots.length_s * rng.uniform(0.5, 1.5))
-        else:
-            action = ClockJump(rng.uniform(-troubles.clocks.jump_s, troubles.clocks.jump_s))
-        yield Event(at_s, unit.device, action)
-
-
-def _city_wide(scenario: Scenario, units: list[Unit], part: int) -> Iterator[Event]:
-    alarms, reports = scenario.alarms, scenario.reports
-    crews = [unit for unit in units if unit.kind != "alarm_box"]
-    rates: tuple[tuple[str, float, list[Unit]], ...] = (
-        ("alarms", alarms.per_minute, units),
-        ("duty", reports.duty_per_minute, crews),
-        ("pictures", reports.pictures_per_minute, crews),
-    )
-    return heapq.merge(
-        *(
-            _of_anyone(scenario, what, per_minute, those, part)
-            for what, per_minute, those in rates
-            if per_minute and those
-        ),
-        key=_when,
-    )
-
-
-def _of_anyone(
-    scenario: Scenario, what: str, per_minute: float, units: list[Unit], part: int
-) -> Iterator[Event]:
-    rng = _rng(scenario, what, part)
-    kinds, weights = [*scenario.alarms.kinds], [*scenario.alarms.kinds.values()]
-    for at_s in _times(rng, part, 60 / per_minute):
-        unit = rng.choice(units)
-        action: Action
-        if what == "alarms":
-            hammered = rng.random() < scenario.alarms.hammered_share
-            presses = rng.randint(5, 50) if hammered else 1
-            action = Press(rng.choices(kinds, weights)[0], presses)
-        elif what == "duty":
-            action = Duty(rng.choice(_ON_PATROL[unit.kind]))
-        else:
-            action = Picture()
-        yield Event(at_s, unit.device, action)

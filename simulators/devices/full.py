@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -13,31 +14,33 @@ from edge.config import (
     Broker,
     CameraSettings,
     Config,
-    GpsSettings,
     ReportSettings,
     SpoolSettings,
     StatusSettings,
 )
 from edge.control import PressedKind
-from protocols.model import AlarmKind, DutyAct, Lane, MediaReason, Position, Stage
-from protocols.native.topics import LANES, Up
+from edge.sources.gps import Gps, OnFix
+from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
+from protocols.native.topics import Up
 from simulators import ledger
 from simulators.camera import CameraServer
 from simulators.gpsd import Gpsd
 from simulators.ledger import Ledger
-from simulators.link import Address
+from simulators.link import Address, Relay
 from simulators.scenario import Reports, Unit
+from simulators.sense import Sense
 from simulators.tally import Tally
 
 PICTURE_PERIOD_S = 30.0
 FIRMWARE = "simulated-full-1"
+_UNTIL_DRAINED = (Up.ALARM, Up.DUTY, Up.REPLY, Up.POS)
+"""What the end of a run waits for: the agent goes on telling its health and taking pictures."""
 
 
 class FullDevice:
     """Starts the agent, and starts it again on the same spool after each reboot.
 
-    The agent decides what it reports, so it is no part of the tally's positions
-    and gives no account of its telemetry.
+    The agent decides which positions it reports; ``relay`` is its way to the broker.
     """
 
     def __init__(
@@ -45,19 +48,19 @@ class FullDevice:
         unit: Unit,
         *,
         password: str,
-        broker: Address,
+        relay: Relay,
         folder: Path,
         book: Ledger,
         tally: Tally,
         reports: Reports,
-        sense: Callable[[float], Position | None],
+        sense: Sense,
         prefix: str,
         clock_offset_s: float = 0.0,
     ) -> None:
         self.unit = unit
         self.making = True
         self.clock_offset_s = clock_offset_s
-        self._broker, self._password, self._prefix = broker, password, prefix
+        self._password, self._relay, self._prefix = password, relay, prefix
         self._folder = folder
         self._book, self._tally = book, tally
         self._reports = reports
@@ -67,16 +70,17 @@ class FullDevice:
         self._followers: set[asyncio.Task[None]] = set()
         self._left = 0
         self._pressed: set[str] = set()
+        self._fixes: Counter[int] = Counter()
         self._reboot = asyncio.Event()
         self._dark_s = 0.0
 
     async def run(self) -> None:
         """Live until cancelled."""
         async with Gpsd(self._observe) as gpsd, CameraServer() as camera:
-            config = self._config(gpsd.address, camera.url)
+            config = self._config(camera.url)
             while True:
                 self._reboot.clear()
-                agent = Agent(config, firmware=FIRMWARE, now_ms=self._now_ms)
+                agent = self._make_agent(config, gpsd.address)
                 async with asyncio.TaskGroup() as self._tasks, agent:
                     self._agent = agent
                     try:
@@ -89,42 +93,34 @@ class FullDevice:
                 await asyncio.sleep(self._dark_s)
 
     @property
-    def agent(self) -> Agent | None:
-        """The agent, while it runs."""
-        return self._agent
-
-    @property
     def online(self) -> bool:
         """Whether the link is up."""
         return self._agent is not None and self._agent.status()["connected"] is True
 
     @property
     def waiting(self) -> int:
-        """How many messages no receipt covers; in the end only of the priority lane.
-
-        The agent goes on telling its health, and its spool on disk forgets nothing.
-        """
+        """How many messages no receipt covers, of those that the end of a run waits for."""
         if self._agent is None:
             return self._left
-        spool = cast(dict[Up, int], self._agent.status()["spool"])
-        return sum(
-            count
-            for channel, count in spool.items()
-            if self.making or LANES[Up(channel)] is Lane.PRIORITY
-        )
+        return sum(_in_spool(self._agent, channel) for channel in _UNTIL_DRAINED)
 
     async def press(self, kind: AlarmKind, presses: int = 1) -> None:
-        """Press the button; the agent makes one alarm of presses until that is closed."""
-        if self._agent is None:
-            return  # nobody can press on a device without power
-        online, at = self.online, ledger.now_ms()
-        for _ in range(presses):
-            track = self._agent.press(cast(PressedKind, kind))
-        if track.id in self._pressed:
-            return
-        self._pressed.add(track.id)
-        self._tally.press(track.id)
-        await self._book.write(ledger.Pressed(id=track.id, at=at, kind=kind, online=online))
+        """Press the button; the agent makes one alarm of presses until that is closed.
+
+        It sends at once, and only then is the alarm's id known: so its link is
+        held until the press is in the ledger.
+        """
+        async with self._relay.gate:
+            if self._agent is None:
+                return  # nobody can press on a device without power
+            online, at = self.online, ledger.now_ms()
+            for _ in range(presses):
+                track = self._agent.press(cast(PressedKind, kind))
+            if track.id in self._pressed:
+                return
+            self._pressed.add(track.id)
+            self._tally.press(track.id)
+            await self._book.write(ledger.Pressed(id=track.id, at=at, kind=kind, online=online))
         if self._agent is not None:
             follower = self._tasks.create_task(self._follow(track), name=f"follow {track.id}")
             self._followers.add(follower)
@@ -144,8 +140,13 @@ class FullDevice:
         self._reboot.set()
 
     def account(self) -> list[ledger.Telemetry]:
-        """None: see above."""
-        return []
+        """How many positions each boot has reported, for the ledger."""
+        return [
+            ledger.Telemetry(
+                at=ledger.now_ms(), device=self.unit.device, boot=boot, fixes=self._fixes[boot]
+            )
+            for boot in self._fixes
+        ]
 
     async def _follow(self, track: AlarmTrack) -> None:
         """Write down and count how far the alarm gets, as long as the agent runs."""
@@ -160,18 +161,53 @@ class FullDevice:
     def _observe(self, dt_s: float) -> Position | None:
         return self._sense(dt_s) if self.making else None
 
+    def _make_agent(self, config: Config, gpsd: Address) -> Agent:
+        def count(take_fix: Callable[[], None]) -> None:
+            before = _in_spool(agent, Up.POS)
+            take_fix()
+            if _in_spool(agent, Up.POS) > before:
+                self._fixes[agent.boot] += 1
+                self._tally.fixes += 1
+
+        gps = _CountedGps(*gpsd, now_ms=self._now_ms, around=count)
+        agent = Agent(config, gps=gps, firmware=FIRMWARE, now_ms=self._now_ms)
+        return agent
+
     def _now_ms(self) -> int:
         return ledger.now_ms() + round(self.clock_offset_s * 1000)
 
-    def _config(self, gpsd: Address, camera: str) -> Config:
+    def _config(self, camera: str) -> Config:
+        host, port = self._relay.address
         return Config(
             device=self.unit.device,
             kind=self.unit.kind,
-            broker=Broker(host=self._broker.host, port=self._broker.port, password=self._password),
+            broker=Broker(host=host, port=port, password=self._password),
             spool=SpoolSettings(folder=str(self._folder)),
             prefix=self._prefix,
-            gps=GpsSettings(host=gpsd.host, port=gpsd.port),
             camera=CameraSettings(source=camera, period_s=PICTURE_PERIOD_S),
             report=ReportSettings(distance_m=5.0, interval_s=5.0),
             status=StatusSettings(period_s=self._reports.status_period_s),
         )
+
+
+class _CountedGps(Gps):
+    """The agent's own receiver; ``around`` is given the taking of each fix, to see its effect."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        now_ms: Callable[[], int],
+        around: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__(host, port, now_ms=now_ms)
+        self._around = around
+
+    async def run(self, on_fix: OnFix) -> None:
+        await super().run(lambda position: self._around(lambda: on_fix(position)))
+
+
+def _in_spool(agent: Agent, channel: Up) -> int:
+    """How many messages of the channel no receipt covers."""
+    return cast(dict[str, int], agent.status()["spool"]).get(channel, 0)

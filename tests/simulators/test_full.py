@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from protocols.model import Fix, MediaChunk, Position, Stage
+from protocols.model import Alarm, Fix, Lane, MediaChunk, Position, Stage
 from protocols.native import media
 from simulators import camera, ledger
 from simulators.devices.full import FullDevice
 from simulators.ledger import Ledger, Pressed, Receipted, now_ms
-from simulators.link import Address
+from simulators.link import Address, Relay
 from simulators.scenario import Reports, Unit
 from simulators.tally import Tally
 from tests.simulators.gateway import Gateway
@@ -36,11 +37,15 @@ async def test_its_fixes_alarm_and_picture_arrive_and_it_survives_a_reboot(
                 return media.join(head.id, head.size, head.of, parts)
         return None
 
-    async with Gateway(broker) as gateway, Ledger(tmp_path / "ledger.jsonl") as book:
+    async with (
+        Gateway(broker) as gateway,
+        Ledger(tmp_path / "ledger.jsonl") as book,
+        Relay(broker) as relay,
+    ):
         device = FullDevice(
             CAR,
             password="",
-            broker=broker,
+            relay=relay,
             folder=tmp_path / "spool",
             book=book,
             tally=tally,
@@ -54,10 +59,14 @@ async def test_its_fixes_alarm_and_picture_arrive_and_it_survives_a_reboot(
         await gateway.until(lambda: gateway.alarms() and picture())
         first_boot = gateway.alarms()[0].boot
         async with asyncio.timeout(5):
-            while not tally.stages[Stage.STORED]:  # noqa: ASYNC110  # the tally has no event
+            while not tally.stages[Stage.STORED]:  # the tally has no event
                 await asyncio.sleep(0.02)
         await device.reboot(0)
         await gateway.until(lambda: gateway.presence[-1][1].boot > first_boot)
+        device.making = False
+        async with asyncio.timeout(20):
+            while device.waiting:  # nor has the device
+                await asyncio.sleep(0.02)
         living.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await living
@@ -66,8 +75,60 @@ async def test_its_fixes_alarm_and_picture_arrive_and_it_survives_a_reboot(
     assert began_ms <= camera.read_stamp(shown).millis <= now_ms()
     (alarm,) = gateway.alarms()
     assert alarm.kind == "panic"
+    fixes = Counter(m.boot for m in gateway.messages.values() if isinstance(m, Fix))
+    assert {account.boot: account.fixes for account in device.account()} == fixes
     lines = [
         line for line in ledger.read(tmp_path / "ledger.jsonl")
         if isinstance(line, Pressed | Receipted)
     ]  # fmt: skip
     assert [line.id for line in lines] == [f"full-0001:{alarm.boot}:p:{alarm.seq}"] * 2
+
+
+class SlowLedger(Ledger):
+    """Looks what the gateway has while the press is on its way to the disk."""
+
+    def __init__(self, path: Path, gateway: Gateway) -> None:
+        super().__init__(path)
+        self._gateway = gateway
+        self.too_early: list[Alarm] = []
+
+    async def write(self, line: ledger.Line) -> None:
+        if isinstance(line, Pressed):
+            before = len(self._gateway.messages)
+            with contextlib.suppress(TimeoutError):  # what never comes has no event
+                await self._gateway.until(lambda: len(self._gateway.messages) > before, 0.5)
+            self.too_early = self._gateway.alarms()
+        await super().write(line)
+
+
+@pytest.mark.slow
+async def test_no_alarm_leaves_it_before_the_press_is_in_the_ledger(
+    broker_port: int, tmp_path: Path
+) -> None:
+    broker = Address("127.0.0.1", broker_port)
+    async with (
+        Gateway(broker) as gateway,
+        SlowLedger(tmp_path / "ledger.jsonl", gateway) as book,
+        Relay(broker) as relay,
+    ):
+        device = FullDevice(
+            CAR,
+            password="",
+            relay=relay,
+            folder=tmp_path / "spool",
+            book=book,
+            tally=Tally(),
+            reports=Reports(),
+            sense=lambda _: None,
+            prefix="field",
+        )
+        living = asyncio.create_task(device.run())
+        await gateway.until(lambda: gateway.presence)
+        await device.press("panic")
+        await gateway.until(gateway.alarms)
+        living.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await living
+    assert book.too_early == []
+    (window,) = (w for (_, _, lane), w in gateway.windows.items() if lane is Lane.PRIORITY)
+    assert window.held_to == 1

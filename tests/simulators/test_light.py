@@ -83,14 +83,14 @@ async def book(tmp_path: Path) -> AsyncIterator[Ledger]:
 async def soon(holds: Callable[[], object], timeout_s: float = 20) -> None:
     """Wait for what happens inside the device, where no event tells."""
     async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110  # the device has no event for tests
+        while not holds():  # the device has no event for tests
             await asyncio.sleep(0.02)
 
 
 async def emptied(device: LightDevice) -> None:
     """Stop making and wait until every message is receipted."""
     device.making = False
-    await soon(lambda: not len(device.spool))
+    await soon(lambda: not device.waiting)
 
 
 async def test_presence_is_retained_and_the_will_carries_the_boot(

@@ -17,6 +17,7 @@ from simulators import ledger, run, scenario
 from simulators.ledger import Ledger, Pressed, Receipted, Telemetry
 from simulators.link import Address
 from tests.simulators.gateway import Gateway
+from tests.simulators.test_city import helsinki
 
 DAY = """
 seed = 3
@@ -81,6 +82,60 @@ async def test_a_rough_day_loses_nothing_and_invents_nothing(
     assert sum(account.fixes for account in accounts.values()) == fixes
     assert [state.phase for state in states][:1] == ["running"]
     assert states[-1].devices == len(units)
+
+
+REAL = """
+seed = 7
+duration_s = 60
+city = "{map}"
+[devices]
+cars = 4
+officers = 2
+boxes = 2
+phones = 1
+[reports]
+position_period_s = 0.1
+[alarms]
+per_minute = 300
+"""
+
+
+@pytest.mark.slow
+async def test_on_a_real_map_the_same_seed_drives_the_same_way_twice(
+    broker_port: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "helsinki.toml"
+    file.write_text(REAL.format(map=helsinki()))
+    day = scenario.load(str(file))
+    city = run.city_of(day)
+    units = scenario.roster(day, city)
+    broker = Address("127.0.0.1", broker_port)
+    tracks: list[dict[str, list[tuple[float, float]]]] = []
+    for number in range(2):
+        async with Gateway(broker) as gateway, Ledger(tmp_path / f"{number}.jsonl") as book:
+            total = await run.Run(
+                day,
+                city,
+                broker=broker,
+                passwords={unit.device: "secret" for unit in units},
+                book=book,
+                folder=tmp_path,
+                seconds=2,
+                drain_s=20,
+                on_state=lambda _: None,
+            ).play()
+        assert total.waiting == 0
+        assert total.alarms_pressed == total.alarms_stored == len(gateway.alarms()) > 3
+        track: dict[str, list[tuple[float, float]]] = {unit.device: [] for unit in units}
+        for id_, fix in sorted(gateway.messages.items(), key=lambda item: item[1].seq):
+            if isinstance(fix, Fix):
+                assert 60.1 < fix.lat < 60.2  # Helsinki
+                track[id_.partition(":")[0]].append((fix.lat, fix.lon))
+        tracks.append(track)
+    for device, one in tracks[0].items():
+        both = min(len(one), len(tracks[1][device]))  # a busy machine gets less far
+        assert both >= (1 if device.startswith("box") else 5)
+        assert one[:both] == tracks[1][device][:both]
 
 
 def test_devices_that_nobody_registered_are_named(tmp_path: Path) -> None:

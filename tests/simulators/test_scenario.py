@@ -1,16 +1,14 @@
-"""Scenarios: TOML in, one and the same day out, and mistakes named."""
+"""Scenarios: TOML in, all devices out, and mistakes named."""
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 
 from simulators import scenario
-from simulators.scenario import Event, Offline, Press, Scenario, Unit
+from simulators.run import city_of
 
 
 @dataclass
@@ -22,22 +20,19 @@ class Place:
     grid: int
 
 
+SCHOOL = Place("school", "No. 1 School", 24.5, 117.6, 1)
+
+
+@dataclass
 class Town:
     """Two grids, one school."""
 
-    grids = ("north", "south")
-    places = (Place("school", "No. 1 School", 24.5, 117.6, 1),)
+    grids: tuple[str, ...] = ("north", "south")
+    places: tuple[Place, ...] = (SCHOOL,)
 
 
 TOWN = cast(Any, Town())
 CALM = 'seed = 1\nduration_s = 60\n[devices]\ncars = 3\nboxes = 2\n'  # fmt: skip
-
-
-def first(day: Scenario, units: list[Unit], seconds: float) -> list[Event]:
-    """The events of the first so many seconds."""
-    return [
-        *itertools.takewhile(lambda event: event.at_s < seconds, scenario.timetable(day, units))
-    ]
 
 
 def test_roster_names_every_device_and_puts_boxes_where_places_are() -> None:
@@ -71,43 +66,15 @@ def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
         scenario.load("holiday")
 
 
-@pytest.mark.parametrize("name", scenario.names())
-def test_every_scenario_of_ours_has_the_same_day_for_the_same_seed(name: str) -> None:
-    day = scenario.load(name)
-    units = scenario.roster(day, TOWN)
-    events = first(day, units, 30)
-    assert events == first(day, units, 30)
-    assert [event.at_s for event in events] == sorted(event.at_s for event in events)
+def test_a_map_without_places_has_no_room_for_boxes_and_guards() -> None:
+    village = cast(Any, Town(places=()))
+    text = CALM.replace("cars = 3", "phones = 3")
+    with pytest.raises(scenario.ScenarioInvalid, match=r"no school, .* 2 boxes and 3 phones"):
+        scenario.roster(scenario.parse(text, "calm"), village)
+    assert len(scenario.roster(scenario.parse(CALM.replace("boxes = 2", ""), ""), village)) == 3
 
 
-def test_the_city_is_hundreds_of_devices_and_dozens_of_alarms_in_twenty_seconds() -> None:
-    day = scenario.load("city")
-    units = scenario.roster(day, TOWN)
-    assert len(units) >= 300
-    assert sum(unit.full for unit in units) == 2
-    presses = [event for event in first(day, units, 20) if isinstance(event.action, Press)]
-    assert 24 <= len(presses) <= 100
-
-
-def test_another_seed_is_another_day() -> None:
-    text = CALM + "[alarms]\nper_minute = 9"
-    one = scenario.parse(text, "one")
-    other = scenario.parse(text.replace("seed = 1", "seed = 2"), "other")
-    units = scenario.roster(one, TOWN)
-    assert first(one, units, 600) != first(other, units, 600)
-
-
-def test_troubles_change_no_alarm() -> None:
-    """Each thing has its own stream of chance: the presses stay where they were."""
-    calm = scenario.parse(CALM + "[alarms]\nper_minute = 30", "")
-    rough = scenario.parse(
-        CALM + "[alarms]\nper_minute = 30\n[troubles.offline]\nshare = 1\nevery_s = 20", ""
-    )
-    units = scenario.roster(calm, TOWN)
-    events = first(rough, units, 1300)
-    assert [e for e in events if not isinstance(e.action, Offline)] == first(calm, units, 1300)
-    gone = Counter(e.device for e in events if isinstance(e.action, Offline))
-    assert gone.keys() == {unit.device for unit in units}
-    assert all(40 <= times <= 90 for times in gone.values())  # 65 are due in 1300 s
-    assert all(scenario.needs_relay(rough, unit) for unit in units)
-    assert not any(scenario.needs_relay(calm, unit) for unit in units)
+def test_a_map_that_cannot_be_read_makes_the_scenario_invalid() -> None:
+    day = scenario.parse('city = "/nowhere.osm.pbf"\n' + CALM, "calm")
+    with pytest.raises(scenario.ScenarioInvalid, match=r"city: /nowhere\.osm\.pbf: .*No such file"):
+        city_of(day)
