@@ -73,9 +73,9 @@ def flags_in(path: Path) -> Iterator[str]:
                 given = [value]
             case ast.Call(func=ast.Attribute(attr="append", value=to), args=args):
                 given = [*args] if "flags" in ast.unparse(to) else []
-            case ast.Call(func=ast.Attribute(attr="flag" | "on_its_own"), args=args):
+            case ast.Call(func=ast.Attribute(attr="flag" | "flagged"), args=args):
                 given = [*args]
-            case ast.FunctionDef(name=name) if name.endswith("flags") or name == "_placed":
+            case ast.FunctionDef(name=name) if name.endswith("flags"):
                 given = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value]
             case ast.Dict(keys=keys, values=values):
                 named = zip(keys, values, strict=True)
