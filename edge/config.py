@@ -67,10 +67,11 @@ class Control(Settings, frozen=True):
 
 
 class GpsSettings(Settings, frozen=True):
-    """A gpsd."""
+    """A gpsd. A receiver that dates a fix before ``earliest_year`` is not believed."""
 
     host: Host = "127.0.0.1"
     port: Port = 2947
+    earliest_year: Annotated[int, Meta(ge=1980, le=2100)] = 2025
 
 
 class Place(Settings, frozen=True):
@@ -88,11 +89,11 @@ class CameraSettings(Settings, frozen=True):
 
 
 class ReportSettings(Settings, frozen=True):
-    """How far from the last report a device must be to report again."""
+    """How far from the last report a device must be to report again; at 0 s every fix is."""
 
     distance_m: Annotated[float, Meta(gt=0)] = 10.0
     turn_deg: Annotated[float, Meta(gt=0, le=180)] = 20.0
-    interval_s: Seconds = 30.0
+    interval_s: Annotated[float, Meta(ge=0)] = 30.0
 
 
 class StatusSettings(Settings, frozen=True):

@@ -45,11 +45,11 @@ class Gps:
         host: str,
         port: int,
         *,
-        build_year: int = 2025,
+        earliest_year: int = 2025,
         now_ms: Callable[[], int] = _wall_ms,
     ) -> None:
         self._host, self._port = host, port
-        self._build_year, self._now_ms = build_year, now_ms
+        self._earliest_year, self._now_ms = earliest_year, now_ms
         self.state: GnssState = "no_device"
         self.skipped_lines = 0  # broken or too long
         self.late_reports = 0
@@ -149,5 +149,5 @@ class Gps:
         if tpv is None:
             return
         self._emitted_time = tpv.time
-        t = utc_ms(tpv.time, now_ms=self._now_ms(), build_year=self._build_year)
+        t = utc_ms(tpv.time, now_ms=self._now_ms(), earliest_year=self._earliest_year)
         on_fix(position(tpv, sky, t))

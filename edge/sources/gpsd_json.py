@@ -85,14 +85,14 @@ def decode(line: bytes) -> Report | None:
         return None
 
 
-def utc_ms(reported: str | None, *, now_ms: int, build_year: int) -> int:
+def utc_ms(reported: str | None, *, now_ms: int, earliest_year: int) -> int:
     """The time of a fix in ms UTC: as reported, or put right by 1024 weeks, or else now.
 
-    Plausible is what lies between the software's build year and a day from now.
-    A device whose own clock stands before its build year has no clock: any
-    time up to the next rollover is believed then.
+    Plausible is what lies between the earliest year and a day from now. A device
+    whose own clock stands before that year has no clock: any time up to the next
+    rollover is believed then.
     """
-    earliest = _millis(datetime(build_year, 1, 1, tzinfo=UTC))
+    earliest = _millis(datetime(earliest_year, 1, 1, tzinfo=UTC))
     latest = now_ms + _DAY_MS if now_ms >= earliest else earliest + _ROLLOVER_MS
     try:
         moment = datetime.fromisoformat(reported or "")

@@ -10,9 +10,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import gpsd
 import pytest
@@ -63,11 +64,12 @@ class FakeGpsd:
         self._watchers.discard(writer)
         writer.close()
 
-    def say(self, *lines: str | bytes) -> None:
-        """To everyone who watches."""
+    def say(self, *lines: str | bytes) -> int:
+        """To everyone who watches; how many that are."""
         for writer in self._watchers:
             for line in lines:
                 writer.write((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        return len(self._watchers)
 
     def hang_up(self) -> None:
         for writer in self._watchers:
@@ -90,7 +92,7 @@ async def running(gps: Gps) -> AsyncIterator[asyncio.Queue[Position]]:
 async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
     """Return when the condition holds."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  # a state that is read has no event
+        while not condition():  # a state that is read has no event
             await asyncio.sleep(0.005)
 
 
@@ -99,12 +101,26 @@ async def take(fixes: asyncio.Queue[Position], count: int = 1) -> list[Position]
         return [await fixes.get() for _ in range(count)]
 
 
-@contextlib.contextmanager
-def real_gpsd(log: Path, folder: Path, seconds_per_sentence: float = 0.01) -> Iterator[int]:
-    """A real gpsd whose receiver plays the log once: yields its port.
+class Player(NamedTuple):
+    """A gpsd, and the gpsfake that is its receiver."""
 
-    The receiver starts a second after the port listens. gpsfake in single-shot
-    mode never ends and ignores SIGTERM, so it has its own process group.
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def go(self) -> None:
+        """Let a receiver that is held begin."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def real_gpsd(
+    log: Path, folder: Path, seconds_per_sentence: float = 0.01, *, held: bool = False
+) -> Iterator[Player]:
+    """A real gpsd whose receiver plays the log once, a second after the port listens, or
+    after ``go`` if it is held.
+
+    gpsfake in single-shot mode never ends and ignores SIGTERM, so it has its own
+    process group.
     """
     if shutil.which("gpsfake") is None:
         pytest.skip("gpsfake is not installed (Debian: gpsd, gpsd-clients)")
@@ -121,13 +137,15 @@ def real_gpsd(log: Path, folder: Path, seconds_per_sentence: float = 0.01) -> It
         )
     try:
         parts.wait_for_port(port, process)
-        yield port
+        if held:
+            process.send_signal(signal.SIGSTOP)  # gpsfake alone: its gpsd goes on
+        yield Player(port, process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # and so its gpsd
         process.wait(10)
 
 
-async def watch(port: int) -> list[dict[str, Any]]:
+async def watch(port: int, on_watching: Callable[[], None] | None = None) -> list[dict[str, Any]]:
     """All that gpsd says until its receiver is gone, by a client of the test's own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     said: list[dict[str, Any]] = []
@@ -136,10 +154,38 @@ async def watch(port: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(60):
             while not (said and said[-1]["class"] == "DEVICE" and said[-1]["activated"] == 0):
                 said.append(json.loads(await reader.readline()))
+                if said[-1]["class"] == "WATCH" and on_watching is not None:
+                    on_watching()
     finally:
         writer.close()
         await writer.wait_closed()
     return said
+
+
+def track_of(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each time that gpsd reports with a fix, the last report."""
+    reports = [r for r in said if r["class"] == "TPV" and r["mode"] >= 2 and "lat" in r]
+    return list({r["time"]: r for r in reports if "time" in r}.values())
+
+
+def places_of(said: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Every place that gpsd reports, in order, without repetitions."""
+    return moves([(r["lat"], r["lon"]) for r in said if r["class"] == "TPV" and "lat" in r])
+
+
+def moves(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Places without repetitions."""
+    return [place for n, place in enumerate(places) if n == 0 or place != places[n - 1]]
+
+
+def as_due(report: dict[str, Any]) -> tuple[int, *tuple[object, ...]]:
+    """Time (ms), lat, lon, fix, speed, heading and altitude of what gpsd reports."""
+    t = round(datetime.fromisoformat(report["time"]).timestamp() * 1000)
+    altitude_m = report.get("altHAE", report.get("altMSL")) if report["mode"] == 3 else None
+    return (
+        t, report["lat"], report["lon"], report["mode"], report.get("speed"),
+        report.get("track"), altitude_m,
+    )  # fmt: skip
 
 
 def poll(port: int) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +11,38 @@ import pytest
 from edge.sources import gps as gps_module
 from edge.sources.gps import Gps
 from protocols.model import Position
-from tests.edge.gpsd_parts import patrol_log, poll, real_gpsd, running, until, watch
+from tests.edge.gpsd_parts import (
+    as_due,
+    moves,
+    patrol_log,
+    places_of,
+    poll,
+    real_gpsd,
+    running,
+    track_of,
+    until,
+    watch,
+)
 
 VECTORS = Path(__file__).parents[3] / "shared" / "vectors" / "gpsd"
 LOGS = sorted(VECTORS.glob("*.log"))
 
 # Receivers of 2008 to 2019, one of which gpsd dates to 2034: all of it is plausible here.
-BUILD_YEAR = 1990
+EARLIEST_YEAR = 1990
 NO_TIME_MS = 2_100_000_000_000
-
-
-def track_of(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each time that gpsd reports with a fix, the last report."""
-    reports = [r for r in said if r["class"] == "TPV" and r["mode"] >= 2 and "lat" in r]
-    return list({r["time"]: r for r in reports if "time" in r}.values())
-
-
-def places_of(said: list[dict[str, Any]]) -> list[tuple[float, float]]:
-    """Every place that gpsd reports, in order, without repetitions."""
-    places = [(r["lat"], r["lon"]) for r in said if r["class"] == "TPV" and "lat" in r]
-    return [place for n, place in enumerate(places) if n == 0 or place != places[n - 1]]
 
 
 def as_reported(fix: Position) -> tuple[object, ...]:
     return (fix.t, fix.lat, fix.lon, fix.fix, fix.spd, fix.hdg, fix.alt)
 
 
-def as_due(report: dict[str, Any]) -> tuple[object, ...]:
-    t = round(datetime.fromisoformat(report["time"]).timestamp() * 1000)
-    altitude_m = report.get("altHAE", report.get("altMSL")) if report["mode"] == 3 else None
-    return (
-        t, report["lat"], report["lon"], report["mode"], report.get("speed"),
-        report.get("track"), altitude_m,
-    )  # fmt: skip
-
-
 async def replay(log: Path, folder: Path) -> tuple[list[dict[str, Any]], list[Position]]:
     """What gpsd says to the test and what the client makes of the same."""
     track: list[Position] = []
-    with real_gpsd(log, folder, seconds_per_sentence=0.005) as port:
-        gps = Gps("127.0.0.1", port, build_year=BUILD_YEAR, now_ms=lambda: NO_TIME_MS)
+    with real_gpsd(log, folder, seconds_per_sentence=0.005) as gpsd:
+        gps = Gps("127.0.0.1", gpsd.port, earliest_year=EARLIEST_YEAR, now_ms=lambda: NO_TIME_MS)
         async with running(gps) as fixes:
-            said = await watch(port)
+            said = await watch(gpsd.port)
             await until(lambda: gps.state == "no_device")
             while not fixes.empty():
                 track.append(fixes.get_nowait())
@@ -64,9 +53,7 @@ async def replay(log: Path, folder: Path) -> tuple[list[dict[str, Any]], list[Po
 def check(said: list[dict[str, Any]], track: list[Position]) -> None:
     dated = [fix for fix in track if fix.t != NO_TIME_MS]
     assert [as_reported(fix) for fix in dated] == [as_due(report) for report in track_of(said)]
-    places = [(fix.lat, fix.lon) for fix in track]
-    without_repetitions = [p for n, p in enumerate(places) if n == 0 or p != places[n - 1]]
-    assert without_repetitions == places_of(said)
+    assert moves([(fix.lat, fix.lon) for fix in track]) == places_of(said)
 
 
 @pytest.fixture(autouse=True)
@@ -101,11 +88,11 @@ async def test_the_track_of_a_recorded_receiver_equals_what_gpsd_reports(
 async def test_gpsd_py3_sees_the_same_place(tmp_path: Path) -> None:
     log = tmp_path / "patrol.log"
     log.write_text(patrol_log())
-    with real_gpsd(log, tmp_path, seconds_per_sentence=0.02) as port:
-        gps = Gps("127.0.0.1", port, build_year=BUILD_YEAR, now_ms=lambda: NO_TIME_MS)
+    with real_gpsd(log, tmp_path, seconds_per_sentence=0.02) as gpsd:
+        gps = Gps("127.0.0.1", gpsd.port, earliest_year=EARLIEST_YEAR, now_ms=lambda: NO_TIME_MS)
         async with running(gps) as fixes:
             track = [await asyncio.wait_for(fixes.get(), 10)]
-            theirs = await asyncio.to_thread(poll, port)
+            theirs = await asyncio.to_thread(poll, gpsd.port)
             while (theirs.lat, theirs.lon) != (track[-1].lat, track[-1].lon):
                 track.append(await asyncio.wait_for(fixes.get(), 10))
     assert (theirs.mode, theirs.hspeed, theirs.track) == (3, track[-1].spd, track[-1].hdg)

@@ -50,21 +50,21 @@ NOW = "2026-11-22T03:00:00Z"
     ],
 )
 def test_time_of_a_fix(reported: str | None, meant: str) -> None:
-    assert utc_ms(reported, now_ms=ms(NOW), build_year=2025) == ms(meant)
+    assert utc_ms(reported, now_ms=ms(NOW), earliest_year=2025) == ms(meant)
 
 
 def test_a_device_without_a_clock_believes_its_receiver() -> None:
     no_clock = ms("1970-01-01T00:00:07Z")
-    assert utc_ms(NOW, now_ms=no_clock, build_year=2025) == ms(NOW)
-    assert utc_ms("2007-04-08T03:00:00Z", now_ms=no_clock, build_year=2025) == ms(NOW)
-    assert utc_ms("garbled", now_ms=no_clock, build_year=2025) == no_clock
+    assert utc_ms(NOW, now_ms=no_clock, earliest_year=2025) == ms(NOW)
+    assert utc_ms("2007-04-08T03:00:00Z", now_ms=no_clock, earliest_year=2025) == ms(NOW)
+    assert utc_ms("garbled", now_ms=no_clock, earliest_year=2025) == no_clock
 
 
 @given(st.text() | st.datetimes().map(datetime.isoformat))
 @example("0001-01-01T00:00:00+23:59")
 @example("9999-12-31T23:59:59-23:59")
 def test_no_time_is_too_strange(reported: str) -> None:
-    t = utc_ms(reported, now_ms=ms(NOW), build_year=2025)
+    t = utc_ms(reported, now_ms=ms(NOW), earliest_year=2025)
     assert ms("2025-01-01T00:00:00Z") <= t <= ms("2026-11-23T03:00:00Z")
 
 

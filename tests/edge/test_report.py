@@ -37,6 +37,10 @@ def test_a_parked_car_reports_every_half_minute_and_not_every_second() -> None:
     assert reports(ReportPolicy(), wander) == [0, 30, 60, 90]
 
 
+def test_without_an_interval_every_fix_is_reported() -> None:
+    assert reports(ReportPolicy(interval_s=0), [at()] * 4) == [0, 1, 2, 3]
+
+
 def test_a_car_in_motion_reports_every_second() -> None:
     drive = [at(12 * second, spd=12, hdg=0) for second in range(10)]
     assert reports(ReportPolicy(), drive) == list(range(10))
