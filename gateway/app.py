@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -22,7 +23,7 @@ from gateway.api.app import Server, make_app
 from gateway.arrival import Registered
 from gateway.broker import PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT, Broker
 from gateway.checkpoint import Checkpoints
-from gateway.config import ConfigError, Settings, WebhookSettings, host_port
+from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
 from gateway.feeds.stream import LiveFeed
 from gateway.feeds.webhook import WebhookFeed
 from gateway.ingress.mqtt import Account, LaneClient
@@ -94,12 +95,24 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
     """Serve until ``stop`` is set. A journal that fails is closed, opened and read anew."""
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
+    http, was_ready = host_port("http", settings.http), asyncio.Event()
+
+    def now_ready(ready: Ready) -> None:
+        nonlocal http
+        http = HostPort(http.host, urlsplit(ready.http).port or http.port)  # the same next time
+        was_ready.set()
+        on_ready(ready)
+
     with _alone(folder), Registry(folder) as registry:
         async with _brokers(settings, registry) as brokers:
             while not stop.is_set():
                 try:
-                    await _serve(settings, registry, brokers, on_ready, stop)
-                except* CommitFailed as failures:
+                    await _serve(
+                        settings, registry, brokers, http=http, on_ready=now_ready, stop=stop
+                    )
+                except* (CommitFailed, sqlite3.Error) as failures:
+                    if not was_ready.is_set():
+                        raise
                     log.error("journal_failed", error=str(failures.exceptions[0]))
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), RESTART_S)
@@ -178,6 +191,8 @@ async def _serve(
     settings: Settings,
     registry: Registry,
     brokers: Brokers,
+    *,
+    http: HostPort,
     on_ready: Callable[[Ready], None],
     stop: asyncio.Event,
 ) -> None:
@@ -241,7 +256,7 @@ async def _serve(
         }
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(work, name=name) for name, work in for_ever.items()]
-            async with Server(app, *host_port("http", settings.http)) as server:
+            async with Server(app, *http) as server:
                 await upper.wait_connected()
                 await lower.wait_connected()
                 mqtt = f"{brokers.priority.host}:{brokers.priority.port}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -71,14 +70,14 @@ class Intake:
         self._topics: dict[str, topics.Topic] = {}
 
     async def take_priority(self, delivery: Delivery) -> None:
-        """Return when the message may be acknowledged to the broker."""
+        """Return when the message may be acknowledged to the broker; else raise CommitFailed."""
         arrival = self._arrival(delivery)
         if arrival is None:
             return
         try:
             await self._priority.take(arrival)
         except CommitFailed:
-            await asyncio.Future()  # never acknowledged: the gateway is about to stop
+            raise  # it is not acknowledged, and the gateway is about to stop
         except Exception:
             log.exception("message_failed", topic=arrival.topic, payload=arrival.payload.hex())
             self._metrics.errors.inc()

@@ -100,8 +100,8 @@ class Writer:
             try:
                 results = work([job[0] for job in jobs])
             except Exception as error:
-                log.exception("commit_failed")
                 self._fail(error, jobs)
+                log.exception("commit_failed")
                 return
             self._settle([(job[1], result) for job, result in zip(jobs, results, strict=True)])
 

@@ -19,7 +19,7 @@ from gateway.registry import Device, Registry
 from simulators import ledger, scenario
 from simulators.run import city_of
 from tests.parts import free_port
-from tests.scenarios.whole import Gateway, dispatch_core
+from tests.scenarios.whole import Gateway, Terminal, dispatch_core
 
 DAY = """
 seed = 5
@@ -103,6 +103,31 @@ async def test_the_gateway_is_killed(tmp_path: Path) -> None:
         await gateway.start()
 
     _check(await _a_day_with_crashes(tmp_path, crash, times=3))
+
+
+@pytest.mark.slow
+async def test_a_disk_that_takes_no_more_costs_no_alarm(tmp_path: Path) -> None:
+    """What cannot be kept is not receipted; the journal is read anew; the device sends again."""
+    async with Gateway(tmp_path / "data") as gateway:
+        password = (await gateway.command("device", "add", "box-1", "--kind", "alarm_box"))[
+            "password"
+        ]
+        async with Terminal(gateway.mqtt_port, "box-1", password) as box:
+            alarm = {"boot": 1, "seq": 1, "t": 0, "kind": "panic"}
+            process = psutil.Process(gateway.pid)
+            process.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
+            box.send("alarm", alarm)
+            async with asyncio.timeout(20):
+                while await gateway.is_ready():
+                    await asyncio.sleep(0.05)
+            assert box.receipts.empty()
+            process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+            async with asyncio.timeout(20):
+                while box.receipts.empty():
+                    box.send("alarm", alarm)
+                    await asyncio.sleep(0.5)
+            (event,) = await gateway.wait_for(1, "alarm.raised")
+            assert event["id"] == "box-1:1:p:1"
 
 
 @pytest.mark.slow

@@ -40,6 +40,19 @@ class Gateway:
         """Where its API answers."""
         return f"http://127.0.0.1:{self.http_port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    async def is_ready(self) -> bool:
+        """Whether it says that an alarm arriving now would be kept and fed."""
+        try:
+            await self.get("/readyz")
+        except OSError:
+            return False
+        return True
+
     async def __aenter__(self) -> Gateway:
         await self.start()
         return self
@@ -55,7 +68,7 @@ class Gateway:
 
     async def kill(self) -> None:
         """Kill it as a crash would."""
-        psutil.Process(self._child.pid).send_signal(signal.SIGKILL)
+        psutil.Process(self.pid).send_signal(signal.SIGKILL)
         await self._child.exited.wait()
         await self._child.__aexit__()
 
