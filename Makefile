@@ -20,8 +20,9 @@ lint: .venv/.test-stamp
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
+# What a position costs in the journal, as a ratio to a row of its own.
 bench: .venv/.test-stamp
-	@exec .venv/bin/fieldgate bench $(ARGS)
+	@exec .venv/bin/python scripts/measure_journal.py $(ARGS)
 
 # Newer versions of everything: make lock ARGS=--upgrade
 lock: .venv/.test-stamp
