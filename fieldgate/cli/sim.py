@@ -68,6 +68,7 @@ def run(
     logging.getLogger("gmqtt").setLevel(logging.CRITICAL)  # it warns of each lost connection
     try:
         day = scenario.load(scenario_name)
+        city = runner.city_of(day)
         broker = Address.parse(mqtt)
         passwords = runner.read_passwords(credentials)
     except (scenario.ScenarioInvalid, ValueError, OSError, msgspec.DecodeError) as error:
@@ -79,7 +80,7 @@ def run(
         async with Ledger(ledger) as book:
             play = runner.Run(
                 day,
-                runner.city_of(day),
+                city,
                 broker=broker,
                 passwords=passwords,
                 book=book,
@@ -94,6 +95,8 @@ def run(
 
     try:
         show(uvloop.run(play()))
+    except scenario.ScenarioInvalid as error:
+        raise typer.BadParameter(str(error), param_hint="SCENARIO") from None
     except runner.PasswordsMissing as error:
         raise typer.BadParameter(str(error), param_hint="--credentials") from None
 
@@ -181,9 +184,9 @@ def _progress(seconds: float) -> Callable[[State], None]:
         TextColumn("{task.description}"),
     )  # fmt: skip
     bar = progress.add_task("connecting", total=seconds, phase="running")
-    progress.start()
 
     def show(state: State) -> None:
+        progress.start()
         progress.update(
             bar,
             completed=seconds if state.phase == "done" else state.elapsed_s,

@@ -101,8 +101,9 @@ async def test_presence_is_retained_and_the_will_carries_the_boot(
             await gateway.until(lambda: gateway.presence)
             await device.reboot(0)
             await gateway.until(lambda: len(gateway.presence) == 3)
-        await gateway.until(lambda: len(gateway.presence) == 4)
-    assert [(p.online, p.boot) for _, p in gateway.presence] == [
+        await gateway.until(lambda: len(gateway.presence) >= 4)
+    # A broker that cannot write to a device that has left sends the will after its goodbye.
+    assert [*dict.fromkeys((p.online, p.boot) for _, p in gateway.presence)] == [
         (True, 7), (False, 7), (True, 8), (False, 8),
     ]  # fmt: skip
 
