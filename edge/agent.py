@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from edge import wire
 from edge.alarms import AlarmTrack, AlarmTracks, Step
 from edge.button import UPDATE_EVERY_S, Button, Buttons, Latched
+from edge.clock import wall_ms
 from edge.config import Config
 from edge.control import ControlSocket, PressedKind
 from edge.link import Link, Presence
@@ -57,10 +58,6 @@ class PictureSource(Protocol):
         """Let go of the camera."""
 
 
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Agent:
     """One device. `async with` or `run` starts it; press and duty may be called then."""
 
@@ -71,7 +68,7 @@ class Agent:
         gps: PositionSource | None = None,
         camera: PictureSource | None = None,
         firmware: str = "0",
-        now_ms: Callable[[], int] = _wall_ms,
+        now_ms: Callable[[], int] = wall_ms,
         rng: random.Random | None = None,
     ) -> None:
         self.config = config
@@ -85,7 +82,9 @@ class Agent:
                 now_ms=now_ms,
             )
         if camera is None and config.camera is not None:
-            self._camera = Camera(config.camera.source, now_ms=now_ms)
+            self._camera = Camera(
+                config.camera.source, width_px=config.camera.width_px, now_ms=now_ms
+            )
         report = config.report
         self._report = ReportPolicy(
             distance_m=report.distance_m, turn_deg=report.turn_deg, interval_s=report.interval_s

@@ -82,10 +82,12 @@ class Place(Settings, frozen=True):
 
 
 class CameraSettings(Settings, frozen=True):
-    """A camera for OpenCV: a device, a file or a stream. Without a period it is for alarms."""
+    """A camera for OpenCV: a device, a file or a stream. Without a period it is for alarms,
+    without a width its pictures are as large as they come."""
 
     source: Annotated[str, Meta(min_length=1)]
     period_s: Seconds | None = None
+    width_px: Annotated[int, Meta(ge=16)] | None = None
 
 
 class ReportSettings(Settings, frozen=True):

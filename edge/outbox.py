@@ -104,11 +104,6 @@ class Outbox:
         """Whether a priority message still waits for its receipt."""
         return message.n in self._priority[_priority_slot(message)]
 
-    @property
-    def has_alarms(self) -> bool:
-        """Whether an alarm waits for its receipt."""
-        return bool(self._priority[Slot.ALARM])
-
     def take(self, now_s: float) -> Outgoing | None:
         """What to send now, if anything. It is under way then until `out` or `disconnected`."""
         outgoing = (

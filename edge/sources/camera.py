@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from edge.clock import wall_ms
+
 if TYPE_CHECKING:
     import cv2  # imported where it is used: an agent without a camera saves 28 MB
 
@@ -18,6 +20,7 @@ STILL_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 OPEN_TIMEOUT_MS, READ_TIMEOUT_MS = 5_000, 5_000
 DRAIN_S = 2.0
 ASSUMED_FPS = 25.0
+JPEG_QUALITY = 80
 
 LOOK_WIDTH_PX = 320
 COVERED_CONTRAST, COVERED_RELATIVE_CONTRAST = 2.0, 0.06
@@ -34,10 +37,6 @@ class Picture(NamedTuple):
     taken_ms: int
 
 
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Camera:
     """One source of pictures, opened when the first is taken and again when it was lost.
 
@@ -52,11 +51,10 @@ class Camera:
         source: str,
         *,
         width_px: int | None = None,
-        jpeg_quality: int = 80,
-        now_ms: Callable[[], int] = _wall_ms,
+        now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._source, self._width_px = source, width_px
-        self._jpeg_quality, self._now_ms = jpeg_quality, now_ms
+        self._now_ms = now_ms
         self.health: CameraHealth = "none"  # until the first picture
         self._is_still = PurePath(source).suffix.lower() in STILL_SUFFIXES and "://" not in source
         self._is_device = source.isdecimal() or source.startswith("/dev/")
@@ -76,7 +74,7 @@ class Camera:
             return None
         self.health = health_of(frame)
         frame = _no_wider(frame, self._width_px)
-        done, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, self._jpeg_quality])
+        done, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         assert done, "an 8-bit image always makes a JPEG"
         height_px, width_px = frame.shape[:2]
         return Picture(jpeg.tobytes(), width_px, height_px, taken_ms)

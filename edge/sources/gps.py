@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import random
-import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from edge.clock import wall_ms
 from edge.sources.gpsd_json import Report, Sky, decode, position, utc_ms
 from protocols.model import Position
 
@@ -24,10 +24,6 @@ BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 10.0
 QUIET_FIRST_S, QUIET_MAX_S = 0.2, 0.8
 
 log = logging.getLogger(__name__)
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Gps:
@@ -46,7 +42,7 @@ class Gps:
         port: int,
         *,
         earliest_year: int = 2025,
-        now_ms: Callable[[], int] = _wall_ms,
+        now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._host, self._port = host, port
         self._earliest_year, self._now_ms = earliest_year, now_ms

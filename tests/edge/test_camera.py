@@ -147,14 +147,6 @@ def test_a_small_picture_is_not_made_larger(tmp_path: Path) -> None:
     assert picture.width_px == 640
 
 
-def test_a_lower_quality_makes_a_smaller_picture(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "street.png"), street())
-    good, poor = (Camera(str(tmp_path / "street.png"), jpeg_quality=q).take() for q in (90, 40))
-    assert good is not None
-    assert poor is not None
-    assert len(poor.jpeg) < len(good.jpeg) / 2
-
-
 def test_a_still_is_read_anew_each_time(tmp_path: Path) -> None:
     camera = Camera(str(tmp_path / "snapshot.png"))
     for number in (7, 8):
