@@ -155,16 +155,16 @@ class Run:
                 tasks.create_task(device.run(), name=device.unit.device)
                 for device in self._devices.values()
             ]
-            others = [
+            fate = tasks.create_task(self._fate(tasks), name="fate")
+            watchers = [
                 tasks.create_task(self._report(), name="report"),
                 tasks.create_task(self._keep_account(), name="account"),
-                tasks.create_task(self._fate(tasks), name="fate"),
             ]
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), self._seconds)
-            others.pop().cancel()
+            fate.cancel()
             await self._drain()
-            for task in others + lives:
+            for task in watchers + lives:
                 task.cancel()
         await self._note_accounts()
         self._phase = "done"

@@ -166,7 +166,7 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
             f"{scenario.city}: no school, bank or hospital on the map,"
             f" where {counts.boxes} boxes and {counts.phones} phones of guards should be"
         )
-    grids = itertools.cycle(range(len(city.grids)))
+    grids = itertools.cycle(city.teams)
     units: list[Unit] = []
     moving: tuple[tuple[str, DeviceKind, str, int, bool], ...] = (
         ("full", "vehicle_terminal", "Car with the real agent", counts.full, True),

@@ -14,9 +14,8 @@ _STAGES = list(Stage)
 
 @dataclass
 class Tally:
-    """Counters shared by all light devices. ``stages``: alarms that have got just so far."""
+    """Counters shared by all devices. ``stages``: alarms that have got just so far."""
 
-    online: int = 0
     connects: int = 0
     pressed: int = 0
     stages: Counter[Stage] = field(default_factory=Counter)

@@ -205,14 +205,12 @@ class Uplink:
             session.publish(presence, self._presence(boot, online=True), qos=1, retain=True)
             self._session = session
             self._tally.connects += 1
-            self._tally.online += 1
             try:
                 self.spool.all_due(now_s())
                 self.flush()
                 await session.ended()
             finally:
                 self._session = None
-                self._tally.online -= 1
                 session.publish(presence, self._presence(boot, online=False), qos=1, retain=True)
 
     def _presence(self, boot: int, *, online: bool) -> bytes:

@@ -25,9 +25,9 @@ SCHOOL = Place("school", "No. 1 School", 24.5, 117.6, 1)
 
 @dataclass
 class Town:
-    """Two grids, one school."""
+    """Two grids with a street team each, one school."""
 
-    grids: tuple[str, ...] = ("north", "south")
+    teams: tuple[int, ...] = (0, 1)
     places: tuple[Place, ...] = (SCHOOL,)
 
 
