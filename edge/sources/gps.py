@@ -22,6 +22,7 @@ CONNECT_TIMEOUT_S = 5.0
 WATCHDOG_S = 10.0
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 10.0
 QUIET_FIRST_S, QUIET_MAX_S = 0.2, 0.8
+HELD_UP_S = 0.05  # a timer that is so late says that we were, not gpsd
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ class Gps:
         try:
             writer.write(WATCH)
             self._quiet_s = QUIET_FIRST_S
-            self._watchdog_s = asyncio.get_running_loop().time() + WATCHDOG_S
+            loop = asyncio.get_running_loop()
+            self._watchdog_s = loop.time() + WATCHDOG_S
             while True:
                 try:
                     async with asyncio.timeout_at(
@@ -89,7 +91,10 @@ class Gps:
                 except TimeoutError:
                     if self._open is None:
                         raise TimeoutError(f"no TPV for {WATCHDOG_S:.0f} s") from None
-                    self._close_epoch(on_fix)
+                    if loop.time() - self._closing_s > HELD_UP_S:  # first what came meanwhile
+                        self._closing_s = loop.time() + self._quiet_s
+                    else:
+                        self._close_epoch(on_fix)
                 except ValueError:  # longer than the limit: readline has thrown it away
                     self.skipped_lines += 1
                 else:

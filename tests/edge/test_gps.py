@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.sources import gps as gps_module
-from edge.sources.gps import MAX_LINE_BYTES, Gps
+from edge.sources.gps import MAX_LINE_BYTES, QUIET_FIRST_S, Gps
 from protocols.model import Position
 from tests import parts
 from tests.edge.gpsd_parts import UNPLUGGED, FakeGpsd, poll, running, take, until
@@ -91,6 +92,17 @@ async def test_a_late_report_is_dropped_and_counted_and_teaches_to_wait() -> Non
         server.say(tpv(1, speed=3.0), tpv(2))
         assert second_of((await take(fixes))[0]) == 2
         assert gps.late_reports == 1
+
+
+async def test_a_device_that_was_held_up_reads_what_came_meanwhile() -> None:
+    async with FakeGpsd() as server, running(gps := client(server)) as fixes:
+        await server.connections.get()
+        server.say(tpv(1))
+        await until(lambda: gps.state == "ok")
+        server.say(tpv(1, speed=3.0))
+        time.sleep(2 * QUIET_FIRST_S)  # noqa: ASYNC251 - as a slow disk would
+        (fix,) = await take(fixes)
+        assert (fix.spd, gps.late_reports) == (3.0, 0)
 
 
 async def test_the_first_epoch_may_get_its_time_late() -> None:
