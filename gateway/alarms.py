@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ NEXT: dict[Stage, frozenset[Stage]] = {
 MAX_FLAGS = 32
 CLOSED_KEPT = 1000
 BASE_MISSING = "base_missing"
+CONFLICT = "conflict"
 
 
 class UnknownAlarm(Exception):
@@ -137,6 +139,7 @@ class Alarms:
         device: str,
         received: int,
         flags: tuple[str, ...],
+        data: dict[str, Any],
     ) -> Change:
         """Bytes that nobody can read are an alarm too."""
         record = AlarmRecord(
@@ -149,19 +152,42 @@ class Alarms:
             received=received,
             stages=(StageChange(stage=Stage.STORED, t=self._now_ms()),),
             flags=flags,
-            data={"kind": "unreadable"},
+            data={"kind": "unreadable", **data},
         )
         return self._change(record, _raised(record))
 
-    async def flag(self, alarm_id: str, flag: str, received: int) -> Change | None:
-        """Say something of an alarm; None if there is none of that id or it is said already."""
-        existing = await self.find(alarm_id)
-        if existing is None or flag in existing.flags or len(existing.flags) >= MAX_FLAGS:
-            return None
+    async def contradict(self, message: AlarmMessage, kept: EventType) -> Change:
+        """Another body came under an id that is taken: flagged, and no second incident.
+
+        Where no alarm took the id (a duty report, say, of a device that counts wrongly)
+        there is no first incident either: then the message raises it, under an id of ours.
+        """
+        if kept not in (EventType.ALARM_RAISED, EventType.ALARM_UPDATED):
+            return await self._raise_beside(message)
+        existing = await self.find(message.id)
+        if existing is None:
+            return Change()
         record = msgspec.structs.replace(
-            existing, flags=(*existing.flags, flag), updated=existing.updated + 1
+            existing, flags=_merged(existing.flags, (CONFLICT,)), updated=existing.updated + 1
         )
-        return self._change(record, _updated(record, received, flags=(flag,)))
+        # The body is part of the event's id: sent again and again it is fed once.
+        body = hashlib.sha256(repr(sorted(message.data.items())).encode()).hexdigest()[:12]
+        update = _updated(
+            record,
+            message.received,
+            event_id=f"{record.id}/{CONFLICT}-{body}",
+            t=message.alarm.t,
+            flags=(*message.flags, CONFLICT),
+            data={"kind": message.alarm.kind, "sent": message.data},
+        )
+        return self._change(record, update)
+
+    async def _raise_beside(self, message: AlarmMessage) -> Change:
+        alarm_id = f"{message.id}:alarm"
+        if await self.find(alarm_id) is not None:
+            return Change()
+        record = self._record(message.flagged(CONFLICT), alarm_id, message.alarm.seq)
+        return self._change(record, _raised(record))
 
     async def advance(
         self, alarm_id: str, stage: Stage, *, by: str | None = None, note: str | None = None
@@ -199,26 +225,30 @@ class Alarms:
 
     def _raise(self, message: AlarmMessage) -> tuple[AlarmRecord, Change]:
         alarm = message.alarm
-        stands_in = alarm.of is not None
-        record = AlarmRecord(
-            id=message.base_id,
+        if alarm.of is None:
+            record = self._record(message, message.id, alarm.seq)
+            return record, self._change(record, _raised(record))
+        # Two events: the alarm under the base's id, the addition under its own.
+        record = self._record(message.flagged(BASE_MISSING), message.base_id, alarm.of)
+        return record, self._change(record, _raised(record), _updated_by(message, record))
+
+    def _record(self, message: AlarmMessage, alarm_id: str, seq: int) -> AlarmRecord:
+        """A new alarm, stored."""
+        alarm = message.alarm
+        return AlarmRecord(
+            id=alarm_id,
             device=message.device,
             boot=alarm.boot,
-            seq=alarm.of or alarm.seq,
+            seq=seq,
             kind=alarm.kind,
             t=alarm.t,
             received=message.received,
             stages=(StageChange(stage=Stage.STORED, t=self._now_ms()),),
             count=alarm.count or 1,
-            flags=(*message.flags, BASE_MISSING) if stands_in else message.flags,
+            flags=message.flags,
             clock_offset_ms=message.clock_offset_ms,
             data=message.data,
         )
-        event = _raised(record)
-        if not stands_in:
-            return record, self._change(record, event)
-        # Two events: the alarm under the base's id, the addition under its own.
-        return record, self._change(record, event, _updated_by(message, record))
 
     def _complete(self, existing: AlarmRecord, message: AlarmMessage) -> tuple[AlarmRecord, Change]:
         """The base of an alarm that an addition stood in for."""
@@ -226,7 +256,9 @@ class Alarms:
             existing,
             kind=message.alarm.kind,
             t=message.alarm.t,
-            flags=tuple(f for f in existing.flags if f != BASE_MISSING) + message.flags,
+            flags=_merged(
+                tuple(flag for flag in existing.flags if flag != BASE_MISSING), message.flags
+            ),
             data={**existing.data, **message.data, "count": existing.count},
             updated=existing.updated + 1,
         )

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from gateway.alarms import Alarms
-from gateway.api.app import Server, make_app
+from gateway.api.app import Server, make_app, make_unready_app
 from gateway.arrival import Registered
 from gateway.broker import PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT, Broker
 from gateway.checkpoint import Checkpoints
@@ -100,8 +100,9 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
     def now_ready(ready: Ready) -> None:
         nonlocal http
         http = HostPort(http.host, urlsplit(ready.http).port or http.port)  # the same next time
+        if not was_ready.is_set():
+            on_ready(ready)
         was_ready.set()
-        on_ready(ready)
 
     with _alone(folder), Registry(folder) as registry:
         async with _brokers(settings, registry) as brokers:
@@ -113,9 +114,11 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
                 except* (CommitFailed, sqlite3.Error) as failures:
                     if not was_ready.is_set():
                         raise
+                    why = f"the journal has failed: {failures.exceptions[0]}"
                     log.error("journal_failed", error=str(failures.exceptions[0]))
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), RESTART_S)
+                    async with Server(make_unready_app([why]), *http):
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(stop.wait(), RESTART_S)
 
 
 class House(NamedTuple):
@@ -216,6 +219,7 @@ async def _serve(
         ]
         _measure(metrics, house, feeds)
         await house.checkpoints.restore()
+        await house.checkpoints.keep()  # proves that a commit goes through before anyone is let in
         open_alarms = journal.open_alarms()
         house.alarms.restore(open_alarms)
         house.priority.restore(open_alarms)
@@ -278,7 +282,7 @@ def now_ms() -> int:
 
 async def _until_failed(journal: SqliteJournal) -> None:
     await journal.failed.wait()
-    raise CommitFailed("stopping to read the journal anew")
+    raise CommitFailed(journal.failure)
 
 
 def _webhook_lanes(
@@ -291,8 +295,11 @@ def _webhook_lanes(
         raise ConfigError(f"webhooks: types: {error} is none of {', '.join(FEED_NAMES)}") from error
     for lane, types in (("p", wanted - BLOCK_TYPES), ("t", wanted & BLOCK_TYPES)):
         if types:
-            name = f"webhook-{hook.name}-{lane}"
-            yield WebhookFeed(journal, hook.url, hook.secret, types, name=name, session=session)
+            name = f"webhook-{hook.cursor_name}-{lane}"
+            try:
+                yield WebhookFeed(journal, hook.url, hook.secret, types, name=name, session=session)
+            except ValueError as error:
+                raise ConfigError(f"webhooks: secret: {error}") from error
 
 
 def _measure(metrics: Metrics, house: House, feeds: list[WebhookFeed]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -105,13 +105,24 @@ def placed(message: AlarmMessage, registered: Registered | None) -> AlarmMessage
     data, pos = dict(message.data), message.data.get("pos")
     flags: tuple[str, ...] = ()
     if pos is not None and "position_invalid" not in message.flags:
-        if pos["fix"] != 0:
+        if pos["fix"] == 0:
+            flags = ("position_no_fix",)
+        elif pos["lat"] == 0 and pos["lon"] == 0:
+            flags = ("position_zero",)  # what a receiver says that knows none
+        else:
             age_ms = abs(data["t"] - pos.get("t", data["t"])) if data["t"] > 0 else 0
             return message.flagged("position_old") if age_ms > SKEW_MS else message
-        flags = ("position_no_fix",)
-    if registered is None or registered.lat is None or registered.lon is None:
+    place = address(registered)
+    if place is None:
         return message.flagged(*(flags if pos is not None else ("position_missing",)))
     if pos is not None:
         data["pos_sent"] = pos
-    data["pos"] = {"lat": registered.lat, "lon": registered.lon, "fix": 2, "src": "fixed"}
+    data["pos"] = place
     return message._replace(data=data).flagged(*flags, "position_registered")
+
+
+def address(registered: Registered | None) -> dict[str, Any] | None:
+    """The registered place of a fixed device as a position, if it has one."""
+    if registered is None or registered.lat is None or registered.lon is None:
+        return None
+    return {"lat": registered.lat, "lon": registered.lon, "fix": 2, "src": "fixed"}

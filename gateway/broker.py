@@ -44,8 +44,11 @@ START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 RELOAD_TIMEOUT_S = 5.0
 RESTART_FIRST_S, RESTART_MAX_S = 0.1, 5.0
+PROBE_EVERY_S = 5.0
+HUNG_AFTER = 3
+"""So many probes in a row without an answer, and the broker is killed and started anew."""
+
 LOG_BYTES = 8 * 1024 * 1024
-LOG_CHECK_S = 60.0
 
 _CONFIGURATION = """\
 # Made by the gateway at each start: what is changed here is lost.
@@ -207,14 +210,21 @@ class Broker:
                 await self._process.wait()
 
     async def _supervise(self) -> None:
-        delay_s = RESTART_FIRST_S
+        delay_s, unanswered = RESTART_FIRST_S, 0
         while True:
             try:
-                status = await asyncio.wait_for(self._process.wait(), LOG_CHECK_S)
+                status = await asyncio.wait_for(self._process.wait(), PROBE_EVERY_S)
             except TimeoutError:
-                delay_s = RESTART_FIRST_S
                 if _keep_log_small(self._folder):
                     self._process.send_signal(signal.SIGHUP)  # opens its log anew
+                if await asyncio.to_thread(_lets_in, self._folder):
+                    delay_s, unanswered = RESTART_FIRST_S, 0
+                    continue
+                unanswered += 1
+                if unanswered >= HUNG_AFTER:
+                    log.error("broker_hung", unanswered=unanswered)
+                    self._process.kill()
+                    unanswered = 0
                 continue
             self.restarts += 1
             log.error("broker_died", status=status, restart_in_s=delay_s)

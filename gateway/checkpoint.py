@@ -83,16 +83,14 @@ class Checkpoints:
         kept = time.monotonic()
         while True:
             await asyncio.sleep(1)
-            late = time.monotonic() - kept >= EVERY_S
-            if late or self._journal.last_cursor - self._cursor >= EVERY_EVENTS:
+            new = self._journal.last_cursor - self._cursor
+            if new >= EVERY_EVENTS or (self._touched and time.monotonic() - kept >= EVERY_S):
                 await self.keep()
                 kept = time.monotonic()
 
     async def keep(self) -> None:
         """Keep the states of the devices that changed, some at a time."""
         checkpoint = self._journal.last_cursor
-        if checkpoint == self._cursor and not self._touched:
-            return
         # Who waited for those commits runs before who waits for a later turn of the
         # writer: then what they brought is held and known, and may be left out of a replay.
         await self._journal.save_states({}, self._cursor)

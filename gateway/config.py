@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -29,12 +30,20 @@ class HostPort(NamedTuple):
 
 
 class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One receiver of the feed by push. ``secret``: ``whsec_…`` as in Standard Webhooks."""
+    """One receiver of the feed by push. ``secret``: ``whsec_…`` as in Standard Webhooks.
+
+    ``name`` is that of its cursor: it must be its own. Without one its URL stands for it.
+    """
 
     url: Annotated[str, Meta(pattern=r"^https?://")]
     secret: Annotated[str, Meta(pattern=r"^whsec_")]
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] = "core"
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] | None = None
     types: list[str] | None = None
+
+    @property
+    def cursor_name(self) -> str:
+        """What its cursor is kept under."""
+        return self.name or hashlib.sha256(self.url.encode()).hexdigest()[:12]
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +88,10 @@ def load(
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error).replace("`$.", "`")) from error
+    names = [hook.cursor_name for hook in settings.webhooks]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"webhooks: {names.count(name)} have the name or URL of {name!r}")
     host_port("mqtt", settings.mqtt)
     host_port("http", settings.http)
     return settings

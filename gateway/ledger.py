@@ -32,7 +32,7 @@ class Counts(Struct):
 
 
 class DeviceLedger:
-    """One device's windows, the newest ``MAX_BOOTS`` boots of each lane."""
+    """One device's windows, of the ``MAX_BOOTS`` boots that were new last."""
 
     __slots__ = ("_recent", "counts", "windows")
 
@@ -46,8 +46,9 @@ class DeviceLedger:
         window = self.windows.get((boot, lane))
         if window is None:
             window = self.windows[boot, lane] = Window()
-            boots = sorted({boot for boot, _ in self.windows})
+            boots = list(dict.fromkeys(boot for boot, _ in self.windows))
             if len(boots) > MAX_BOOTS:
+                # The one heard of first goes: a counter that was reset may be low and new.
                 for each in Lane:
                     self.windows.pop((boots[0], each), None)
         return window

@@ -20,12 +20,12 @@ class Media:
         self._journal = journal
         self._now_ms = now_ms
         # Pictures to look at, each once: no more than there are partial ones.
-        self._arrived: dict[str, None] = {}
+        self._arrived: dict[tuple[str, str], None] = {}
         self._filled = asyncio.Event()
 
     def chunk_held(self, chunk: Chunk) -> None:
         """A chunk is committed."""
-        self._arrived[chunk.picture] = None
+        self._arrived[chunk.device, chunk.picture] = None
         self._filled.set()
 
     async def picture(self, picture_id: str) -> Picture | None:
@@ -37,9 +37,9 @@ class Media:
         self._arrived = dict.fromkeys(await asyncio.to_thread(self._store.unfinished))
         while True:
             while self._arrived:
-                picture_id = next(iter(self._arrived))
-                del self._arrived[picture_id]
-                picture = await asyncio.to_thread(self._store.assemble, picture_id)
+                sent = next(iter(self._arrived))
+                del self._arrived[sent]
+                picture = await asyncio.to_thread(self._store.assemble, *sent)
                 if picture is not None:
                     await self._journal.commit(Change(events=(self._event(picture),)))
             self._filled.clear()
@@ -49,7 +49,7 @@ class Media:
         now = self._now_ms()
         return Event(
             type=EventType.MEDIA,
-            id=f"{picture.device}:media:{picture.id}",
+            id=f"{picture.device}:media:{picture.id}:{picture.state}",
             device=picture.device,
             t=picture.about.get("taken", 0),
             received=now,

@@ -14,12 +14,13 @@ import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.alarms import AlarmMessage, Alarms
 from gateway.arrival import (
     Arrival,
     Registered,
+    address,
     arrival_flags,
     placed,
     quarantined,
@@ -217,11 +218,13 @@ class Pipeline:
         if kept is not None and not _same(kept, reading.event):
             ledger.counts.conflicts += 1
             self._metrics.conflicts.inc()
-            change = await self._alarms.flag(reading.event.id, "conflict", arrival.received)
             aside = quarantined(
                 arrival, "conflict", f"{reading.event.id} is held with another body"
             )
-            await self._journal.commit((change or Change())._replace(quarantined=(aside,)))
+            change = Change()
+            if reading.alarm is not None:
+                change = await self._alarms.contradict(reading.alarm, kept.type)
+            await self._journal.commit(change._replace(quarantined=(aside,)))
         else:
             ledger.counts.duplicates += 1
             self._metrics.duplicates.labels(Lane.PRIORITY).inc()
@@ -266,8 +269,15 @@ class Pipeline:
         if len(self._unreadable) > UNREADABLE_KEPT:
             self._unreadable.popitem(last=False)
         self._metrics.alarms.labels("unreadable").inc()
-        flags = arrival_flags(arrival, self._registered(arrival.device))
-        return self._alarms.raise_unreadable(alarm_id, arrival.device, arrival.received, flags)
+        registered = self._registered(arrival.device)
+        flags = arrival_flags(arrival, registered)
+        data: dict[str, Any] = {}
+        if (place := address(registered)) is not None:
+            data["pos"] = place
+            flags += ("position_registered",)
+        return self._alarms.raise_unreadable(
+            alarm_id, arrival.device, arrival.received, flags, data
+        )
 
     def restore(self, open_alarms: list[AlarmRecord]) -> None:
         """Know the unreadable alarms from before a restart, to count their repetitions."""
@@ -312,4 +322,6 @@ def _same(kept: Event, again: Event) -> bool:
 
     An addition to an alarm is kept with what it made of the alarm beside its own keys.
     """
-    return all(kept.data.get(key) == value for key, value in again.data.items())
+    if kept.type is EventType.ALARM_UPDATED:
+        return all(kept.data.get(key) == value for key, value in again.data.items())
+    return kept.data == again.data

@@ -151,6 +151,9 @@ class TelemetryPipeline:
         if number not in group.numbers and not self._ledger.holds(
             device, item.boot, Lane.TELEMETRY, item.seq
         ):
+            if not self._ledger.of(device).look(item.boot, Lane.TELEMETRY).has_room(item.seq):
+                self._metrics.shed.inc()  # it leaves too many gaps: the older ones come first
+                return False
             group.numbers.add(number)
             return True
         group.owed[device, item.boot] += 1  # the device asks for its receipt

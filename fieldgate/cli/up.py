@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,16 +31,20 @@ def up(
 
     options = {"data": data, "mqtt": mqtt, "http": http, "broker": broker, "prefix": prefix}
     try:
-        settings = load(config, options)
-        _run(settings, as_json)
-    except (ConfigError, BrokerFailed) as error:
-        typer.echo(f"fieldgate: {error}", err=True)
-        raise typer.Exit(1) from error
-    except OSError as error:
-        if error.errno is None:
-            raise
-        typer.echo(f"fieldgate: {error}", err=True)
-        raise typer.Exit(1) from error
+        _run(load(config, options), as_json)
+    except* (ConfigError, BrokerFailed, OSError) as errors:
+        for error in _each(errors):
+            typer.echo(f"fieldgate: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _each(errors: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    """The errors in a group of groups."""
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error
 
 
 def _run(settings: Any, as_json: bool) -> None:

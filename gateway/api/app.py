@@ -14,7 +14,7 @@ from gateway.api.events import Events
 from gateway.api.health import HealthRoutes
 from gateway.api.openapi import describe
 from gateway.api.parts import Alarms, Ledger, Live, Media, Twins
-from gateway.api.problems import problems
+from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.routes import Route, guarded
 from gateway.journal.base import Reader
@@ -62,6 +62,20 @@ def make_app(
     for route in routes:
         app.router.add_route(route.method, route.path, guarded(route, registry))
     app.on_shutdown.append(lambda _: live.close())  # else the server waits for its streams
+    return app
+
+
+def make_unready_app(wrong: list[str]) -> web.Application:
+    """What is answered while the gateway cannot work: that it lives, and why it is not ready."""
+
+    async def unready(_: web.Request) -> web.Response:
+        raise Problem(503, "; ".join(wrong))
+
+    app = web.Application(middlewares=[problems])
+    health = HealthRoutes(CollectorRegistry(), lambda: wrong)
+    for route in health.routes():
+        app.router.add_route(route.method, route.path, route.handler)
+    app.router.add_route("*", "/{path:.*}", unready)
     return app
 
 

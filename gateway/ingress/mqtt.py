@@ -12,6 +12,9 @@ import structlog
 log = structlog.get_logger()
 
 SESSION_S = 24 * 3600
+KEEPALIVE_S = 5
+"""gmqtt takes a broker for lost that has said nothing for twice as long."""
+
 RECONNECT_S = 0.2
 GIVE_UP_S = 5.0
 """A client that was gone for so long is replaced: gmqtt stops for good after some refusals."""
@@ -144,7 +147,7 @@ class LaneClient:
         self._client = client
         # gmqtt waits for ever for an answer that a lost connection never brings.
         async with asyncio.timeout(GIVE_UP_S):
-            await client.connect(account.host, account.port, keepalive=10)
+            await client.connect(account.host, account.port, keepalive=KEEPALIVE_S)
 
     async def _close(self) -> None:
         self._subscribed.clear()

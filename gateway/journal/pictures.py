@@ -17,19 +17,21 @@ from protocols.native import media
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS picture (
-    id     TEXT    PRIMARY KEY,      -- SHA-256 of the whole, hex
-    device TEXT    NOT NULL,         -- who sent it first
+    device TEXT    NOT NULL,
+    id     TEXT    NOT NULL,         -- SHA-256 of the whole, hex
     mime   TEXT    NOT NULL,
     size   INTEGER NOT NULL,
     of     INTEGER NOT NULL,         -- chunks
     state  TEXT    NOT NULL,         -- partial, complete, corrupt
-    about  BLOB    NOT NULL          -- MessagePack: what chunk 0 says
+    about  BLOB    NOT NULL,         -- MessagePack: what chunk 0 says
+    PRIMARY KEY (id, device)         -- nobody can spoil what another one sends
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS chunk (
     picture TEXT    NOT NULL,
+    device  TEXT    NOT NULL,
     n       INTEGER NOT NULL,
     data    BLOB    NOT NULL,
-    PRIMARY KEY (picture, n)
+    PRIMARY KEY (picture, device, n)
 );
 """
 
@@ -69,78 +71,77 @@ class PictureStore:
         self._assembling.close()
 
     def keep(self, chunks: Sequence[Chunk]) -> None:
-        """Commit chunks. What is held already, or of a picture that is whole, changes nothing."""
+        """Commit chunks. What is held already, or of a picture that is whole, changes nothing;
+        a corrupt picture that is sent again begins anew."""
         db = self._writing
         db.execute("BEGIN IMMEDIATE")
         for chunk in chunks:
             about, is_first = msgspec.msgpack.encode(chunk.about), chunk.n == 0
             db.execute(
-                "INSERT INTO picture VALUES (?, ?, ?, ?, ?, 'partial', ?)"
-                " ON CONFLICT (id) DO UPDATE SET about = excluded.about WHERE ?",
-                (
-                    chunk.picture,
-                    chunk.device,
-                    chunk.mime,
-                    chunk.size,
-                    chunk.of,
-                    about,
-                    is_first,
-                ),
+                "INSERT INTO picture (device, id, mime, size, of, state, about)"
+                " VALUES (?, ?, ?, ?, ?, 'partial', ?) ON CONFLICT (id, device) DO UPDATE SET"
+                " about = iif(?, excluded.about, about),"
+                " state = iif(state = 'corrupt', 'partial', state)",
+                (chunk.device, chunk.picture, chunk.mime, chunk.size, chunk.of, about, is_first),
             )
             db.execute(
-                "INSERT OR IGNORE INTO chunk SELECT ?1, ?2, ?3"
-                " WHERE (SELECT state FROM picture WHERE id = ?1) <> 'complete'",
-                (chunk.picture, chunk.n, chunk.data),
+                "INSERT OR IGNORE INTO chunk SELECT ?1, ?2, ?3, ?4 WHERE"
+                " (SELECT state FROM picture WHERE id = ?1 AND device = ?2) <> 'complete'",
+                (chunk.picture, chunk.device, chunk.n, chunk.data),
             )
         db.execute("COMMIT")
 
-    def assemble(self, picture_id: str) -> Picture | None:
+    def assemble(self, device: str, picture_id: str) -> Picture | None:
         """Join the chunks if all are here: the picture, complete or corrupt; None if not yet."""
-        row = self._row(picture_id)
-        if row is None or row.state != "partial" or row.received_chunks < row.of:
+        picture = self._picture(device, picture_id)
+        if picture.state != "partial" or picture.received_chunks < picture.of:
             return None
-        parts = dict(
-            self._assembling.execute("SELECT n, data FROM chunk WHERE picture = ?", (picture_id,))
+        rows = self._assembling.execute(
+            "SELECT n, data FROM chunk WHERE picture = ? AND device = ?", (picture_id, device)
         )
         try:
-            whole = media.join(picture_id, row.size, row.of, parts)
+            whole = media.join(picture_id, picture.size, picture.of, dict(rows))
         except MediaInvalid:
-            self._set_state(picture_id, "corrupt")
-            return msgspec.structs.replace(row, state="corrupt")
+            self._end(picture, "corrupt")
+            return msgspec.structs.replace(picture, state="corrupt")
         self._write(self._path(picture_id), whole)
-        self._set_state(picture_id, "complete")
-        return msgspec.structs.replace(row, state="complete", data=whole)
+        self._end(picture, "complete")
+        return msgspec.structs.replace(picture, state="complete", data=whole)
 
     def find(self, picture_id: str) -> Picture | None:
-        """What is known of a picture, with its bytes if it is whole."""
-        row = self._row(picture_id)
-        if row is None or not row.complete:
-            return row
-        return msgspec.structs.replace(row, data=self._path(picture_id).read_bytes())
-
-    def unfinished(self) -> list[str]:
-        """Pictures that are not whole: to be looked at after a restart."""
-        rows = self._assembling.execute("SELECT id FROM picture WHERE state = 'partial'")
-        return [picture_id for (picture_id,) in rows]
-
-    def _row(self, picture_id: str) -> Picture | None:
-        row = self._assembling.execute(
-            "SELECT id, device, mime, size, of, state,"
-            " (SELECT count(*) FROM chunk WHERE picture = id), about FROM picture WHERE id = ?",
+        """What is known of a picture, whoever sent it, with its bytes if it is whole."""
+        sender = self._assembling.execute(
+            "SELECT device FROM picture WHERE id = ? ORDER BY state = 'complete' DESC",
             (picture_id,),
         ).fetchone()
-        if row is None:
+        if sender is None:
             return None
-        *columns, about = row
+        picture = self._picture(sender[0], picture_id)
+        if not picture.complete:
+            return picture
+        return msgspec.structs.replace(picture, data=self._path(picture_id).read_bytes())
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        """Devices and ids of pictures that are not whole: to be looked at after a restart."""
+        rows = self._assembling.execute("SELECT device, id FROM picture WHERE state = 'partial'")
+        return rows.fetchall()
+
+    def _picture(self, device: str, picture_id: str) -> Picture:
+        *columns, about = self._assembling.execute(
+            "SELECT id, device, mime, size, of, state, (SELECT count(*) FROM chunk"
+            " WHERE chunk.picture = picture.id AND chunk.device = picture.device), about"
+            " FROM picture WHERE id = ? AND device = ?",
+            (picture_id, device),
+        ).fetchone()
         named = dict(zip(Picture.__struct_fields__, columns, strict=False))
         return Picture(**named, about=msgspec.msgpack.decode(about))
 
-    def _set_state(self, picture_id: str, state: str) -> None:
-        db = self._assembling
+    def _end(self, picture: Picture, state: str) -> None:
+        """The chunks have served: the file has them, or they are not worth keeping."""
+        db, key = self._assembling, (picture.id, picture.device)
         db.execute("BEGIN IMMEDIATE")
-        db.execute("UPDATE picture SET state = ? WHERE id = ?", (state, picture_id))
-        if state == "complete":
-            db.execute("DELETE FROM chunk WHERE picture = ?", (picture_id,))
+        db.execute("UPDATE picture SET state = ? WHERE id = ? AND device = ?", (state, *key))
+        db.execute("DELETE FROM chunk WHERE picture = ? AND device = ?", key)
         db.execute("COMMIT")
 
     def _path(self, picture_id: str) -> Path:

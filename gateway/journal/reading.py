@@ -196,7 +196,7 @@ class SqliteReader:
         codec, names, found = BlockCodec(), self._names(), list[Event]()
         for _, connection in self._days(after):
             start = connection.execute(
-                "SELECT max(first) FROM block WHERE first <= ?", (after + 1,)
+                "SELECT max(first) FROM block WHERE first - 1 <= ?", (after,)
             ).fetchone()[0]
             for first, body in connection.execute(
                 "SELECT first, body FROM block WHERE first >= ? AND first <= ? AND last > ?"

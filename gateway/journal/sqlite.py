@@ -80,6 +80,11 @@ class SqliteJournal(SqliteReader):
         if self._telemetry is not None:
             self._telemetry.close()
 
+    @property
+    def failure(self) -> str:
+        """What made it fail, once ``failed`` is set."""
+        return str(self._writer.failure)
+
     def commit(self, change: Change) -> asyncio.Future[tuple[list[int], int]]:
         """Commit at once. A cursor of 0 stands for an event whose id was known already."""
         future = self._writer.submit_change(change)

@@ -71,6 +71,7 @@ class Writer:
     def _submit(self, queue: deque[Any], work: object) -> asyncio.Future[Any]:
         assert self._loop is not None
         future: asyncio.Future[Any] = self._loop.create_future()
+        future.add_done_callback(_heard)  # whoever asked may have gone by then
         with self._wanted:
             if self.failure is not None or self._stopping:
                 future.set_exception(CommitFailed(str(self.failure or "the journal is closed")))
@@ -138,3 +139,9 @@ class Writer:
             self._loop.call_soon_threadsafe(settle)
         except RuntimeError:  # the loop is closed: nobody waits any more
             log.warning("commit_unheard", outcomes=len(outcomes))
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    """A failure is logged once, by the writer, not again for each future that nobody awaits."""
+    if not future.cancelled():
+        future.exception()

@@ -169,7 +169,9 @@ def decode_alarm(payload: bytes) -> ReadAlarm:
             flags.append("text_cut")
         try:
             kept[name] = (
-                _convert(value, Position) if name == "pos" else msgspec.convert(value, annotation)
+                _salvage_place(value, flags)
+                if name == "pos"
+                else msgspec.convert(value, annotation)
             )
         except (msgspec.ValidationError, ProtocolError):
             flags.append("position_invalid" if name == "pos" else f"{name}_invalid")
@@ -282,6 +284,16 @@ def _convert(value: Any, kind: type[_S]) -> _S:
     except msgspec.ValidationError as error:
         raise _field_error(error, known) from None
     return msgspec.structs.replace(message, **not_finite) if not_finite else message
+
+
+def _salvage_place(value: Any, flags: list[str]) -> Position:
+    """The place of an alarm, without the figures beside it that are wrong."""
+    try:
+        return _convert(value, Position)
+    except FieldInvalid:
+        place = _convert({key: value.get(key) for key in ("lat", "lon", "fix")}, Position)
+        flags.append("position_in_part")
+        return place
 
 
 def _field_error(error: msgspec.ValidationError, known: dict[str, Any]) -> FieldInvalid:

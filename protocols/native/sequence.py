@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 MAX_ISLANDS = 1024
-"""Ranges kept above the first gap. A device that leaves more gaps than this has
-its oldest gap given up and counted, so that no device can fill the memory."""
+"""Ranges above the first gap beyond which has_room() takes no number that makes another one."""
 
 
 class Window:
@@ -61,10 +60,16 @@ class Window:
         if islands[0] <= self.held_to + 1:
             self.held_to = islands[1]
             del islands[:2]
-        if len(islands) > 2 * MAX_ISLANDS:
-            self.given_up += islands[0] - self.held_to - 1
-            self.held_to = islands[1]
-            del islands[:2]
+
+    def has_room(self, seq: int) -> bool:
+        """Whether the number joins what is held, or there may be one more range.
+
+        For what may be dropped and asked for later: it keeps a device that leaves
+        more and more gaps from filling the memory.
+        """
+        if len(self._islands) < 2 * MAX_ISLANDS:
+            return True
+        return seq in self or seq - 1 in self or seq + 1 in self
 
     def give_up(self, first: int, last: int) -> int:
         """The device no longer has these: wait for them no more. How many were missing."""

@@ -192,20 +192,38 @@ async def test_a_killed_broker_is_back_on_its_port(broker: Broker, tmp_path: Pat
     process = broker_module._running((tmp_path / "broker").resolve())
     assert process is not None
     process.kill()
-    async with asyncio.timeout(10):
+    await _until_back(broker)
+
+
+async def _until_back(broker: Broker) -> None:
+    """Return when a broker that was started again lets the gateway in."""
+    password = broker.passwords[PRIORITY_ACCOUNT]
+    async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(ConnectionRefusedError):
-                password = broker.passwords[PRIORITY_ACCOUNT]
                 if broker.restarts and await is_let_in(broker, PRIORITY_ACCOUNT, password):
                     return
             await asyncio.sleep(0.02)  # nothing tells when a process listens
+
+
+@pytest.mark.slow
+async def test_a_hung_broker_is_killed_and_started_anew(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "PROBE_EVERY_S", 0.1)
+    monkeypatch.setattr(broker_module, "HUNG_AFTER", 1)
+    async with Broker(tmp_path, registry, host="127.0.0.1", port=0) as broker:
+        process = broker_module._running((tmp_path / "broker").resolve())
+        assert process is not None
+        process.suspend()
+        await _until_back(broker)
 
 
 async def test_a_log_that_has_grown_large_gives_way_to_a_new_one(
     tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker_module, "LOG_BYTES", 100)
-    monkeypatch.setattr(broker_module, "LOG_CHECK_S", 0.01)
+    monkeypatch.setattr(broker_module, "PROBE_EVERY_S", 0.01)
     new, old = tmp_path / "broker/mosquitto.log", tmp_path / "broker/mosquitto.log.1"
     async with Broker(tmp_path, registry, host="127.0.0.1", port=0), asyncio.timeout(5):
         while not (old.exists() and new.exists()):  # a foreign process writes it

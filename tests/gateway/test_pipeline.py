@@ -52,7 +52,8 @@ async def test_another_body_under_the_same_id_is_a_conflict_and_no_second_incide
     raised, updated = await gw.events()
     assert raised.data["text"] == "first"
     assert updated.type.feed_name == "alarm.updated"
-    assert updated.flags == ("conflict",)
+    assert "conflict" in updated.flags
+    assert updated.data["sent"]["text"] == "second"
     record = await gw.journal.alarm("car-1:1:p:1")
     assert record is not None
     assert "conflict" in record.flags
@@ -60,6 +61,49 @@ async def test_another_body_under_the_same_id_is_a_conflict_and_no_second_incide
     assert (kept.reason, msgpack.unpackb(kept.payload)["text"]) == ("conflict", "second")
     assert gw.ledger.totals()["conflicts"] == 1
     assert len(gw.receipts_of()) == 2
+
+
+async def test_a_contradiction_is_fed_once_for_each_body(gw: House) -> None:
+    for kind in ("panic", "fire", "fire", "duress", "fire"):
+        await gw.alarm(kind=kind)
+    updates = await gw.events("alarm.updated")
+    assert [e.data["kind"] for e in updates] == ["fire", "duress"]
+    assert len(await gw.events("alarm.raised")) == 1
+
+
+async def test_an_alarm_under_the_number_of_a_duty_report_is_raised_once(gw: House) -> None:
+    await gw.priority.take(gw.arrival("duty", as_json(boot=1, seq=1, t=NOW, act="on_duty")))
+    await gw.priority.take(gw.arrival("duty", as_json(boot=1, seq=2, t=NOW, act="flying")))
+    for _ in range(2):
+        await gw.alarm(seq=1)
+        await gw.alarm(seq=2)
+    raised = await gw.events("alarm.raised")
+    assert [e.id for e in raised] == ["car-1:1:p:1:alarm", "car-1:1:p:2:alarm"]
+    assert all("conflict" in e.flags for e in raised)
+    await gw.alarms.advance("car-1:1:p:2:alarm", Stage.ACCEPTED)
+    assert [(a.seq, a.stage) for a in gw.receipts_of()[-1].alarms] == [(2, Stage.ACCEPTED)]
+
+
+async def test_no_number_of_gaps_hides_an_alarm(gw: House) -> None:
+    for seq in range(2, 2300, 2):
+        await gw.alarm(seq=seq)
+    assert gw.receipts_of()[-1].p == 0
+    await gw.alarm(seq=1)
+    assert "car-1:1:p:1" in {e.id for e in await gw.events("alarm.raised")}
+
+
+async def test_a_boot_lower_than_many_known_ones_is_receipted(gw: House) -> None:
+    for boot in range(100, 170):
+        await gw.alarm(boot=boot)
+    await gw.alarm(boot=1)
+    assert (gw.receipts_of()[-1].boot, gw.receipts_of()[-1].p) == (1, 1)
+
+
+async def test_an_unreadable_alarm_of_a_fixed_box_has_its_address(gw: House) -> None:
+    await gw.alarm(b"garbage", device="box-1")
+    (raised,) = await gw.events()
+    assert raised.data["pos"]["lat"] == 24.5
+    assert "position_registered" in raised.flags
 
 
 async def test_unreadable_bytes_are_an_alarm_and_their_repetition_only_a_count(gw: House) -> None:
@@ -99,6 +143,8 @@ async def test_unreadable_bytes_are_counted_on_across_a_restart(tmp_path: Path) 
         ({"pos": {"lat": 999, "lon": 1, "fix": 3}}, "position_invalid"),
         ({"pos": {"lat": float("nan"), "lon": 1, "fix": 3}}, "position_invalid"),
         ({"pos": "here"}, "position_invalid"),
+        ({"pos": {"lat": 24.5, "lon": 117.6, "fix": 3, "acc": -1}}, "position_in_part"),
+        ({"pos": {"lat": 0, "lon": 0, "fix": 3}}, "position_zero"),
         ({"pos": {"lat": 24.5, "lon": 117.6, "fix": 0}}, "position_no_fix"),
         ({"pos": {"lat": 24.5, "lon": 117.6, "fix": 3, "t": NOW - 3600_000}}, "position_old"),
         ({}, "position_missing"),

@@ -94,6 +94,18 @@ async def test_telemetry_is_shed_under_overload_and_counted(
     assert gw.metrics.registry.get_sample_value("fieldgate_telemetry_shed_total") == 5
 
 
+async def test_telemetry_with_too_many_gaps_is_shed_and_not_receipted(gw: House) -> None:
+    for first in range(2, 2602, 400):
+        await gw.telemetry_of("pos", [fix(n) for n in range(first, first + 400, 2)])
+    events = await gw.events("position")
+    assert gw.ledger.of("car-1").window(1, Lane.TELEMETRY).held_to == 0
+    shed = gw.metrics.registry.get_sample_value("fieldgate_telemetry_shed_total")
+    assert shed is not None
+    assert (len(events) + shed, shed > 0) == (1400, True)
+    await gw.telemetry_of("pos", fix(1), fix(3))
+    assert gw.ledger.of("car-1").window(1, Lane.TELEMETRY).held_to == 4
+
+
 async def test_telemetry_of_an_unknown_device_is_kept_aside(gw: House) -> None:
     await gw.telemetry_of("pos", fix(1), device="stranger")
     assert await gw.events() == []
@@ -108,9 +120,9 @@ async def test_chunks_make_a_picture(gw: House) -> None:
     chunks = [{"boot": 1, "seq": n, "t": NOW, **each} for n, each in enumerate(keys, 1)]
     assert len(chunks) == 4
     await gw.telemetry_of("media", *reversed(chunks[1:]))
-    assert gw.journal.pictures.assemble(media.picture_id(picture)) is None
+    assert gw.journal.pictures.assemble("car-1", media.picture_id(picture)) is None
     await gw.telemetry_of("media", chunks[0], chunks[0])
-    whole = gw.journal.pictures.assemble(media.picture_id(picture))
+    whole = gw.journal.pictures.assemble("car-1", media.picture_id(picture))
     assert whole is not None
     assert (whole.data, whole.complete, whole.about["reason"]) == (picture, True, "alarm")
     found = gw.journal.pictures.find(media.picture_id(picture))
@@ -118,15 +130,24 @@ async def test_chunks_make_a_picture(gw: House) -> None:
     assert found.data == picture
 
 
-async def test_chunks_that_lie_make_no_picture(gw: House) -> None:
+async def test_chunks_that_lie_make_no_picture_and_spoil_none(gw: House) -> None:
     keys = next(
         media.cut(b"picture", "image/jpeg", taken=NOW, width_px=1, height_px=1, reason="live")
     )
-    keys["data"] = b"another"
-    await gw.telemetry_of("media", {"boot": 1, "seq": 1, "t": NOW, **keys})
-    lie = gw.journal.pictures.assemble(keys["id"])
+    honest = {"boot": 1, "seq": 1, "t": NOW, **keys}
+    await gw.telemetry_of("media", honest | {"data": b"another"})
+    lie = gw.journal.pictures.assemble("car-1", keys["id"])
     assert lie is not None
     assert (lie.state, lie.complete) == ("corrupt", False)
+    await gw.telemetry_of("media", honest, device="box-1")
+    await gw.telemetry_of("media", honest | {"seq": 2})
+    for device in ("box-1", "car-1"):
+        whole = gw.journal.pictures.assemble(device, keys["id"])
+        assert whole is not None
+        assert whole.complete
+    found = gw.journal.pictures.find(keys["id"])
+    assert found is not None
+    assert found.data == b"picture"
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])

@@ -22,10 +22,9 @@ steps = st.lists(
 class NaiveWindow:
     """The same by sets: what is held, and how many of them were given up."""
 
-    def __init__(self, max_islands: int) -> None:
+    def __init__(self) -> None:
         self.held: set[int] = set()
         self.given_up = 0
-        self.max_islands = max_islands
 
     def gaps(self) -> list[tuple[int, int]]:
         """The ranges that are missing below the highest."""
@@ -34,17 +33,11 @@ class NaiveWindow:
         ends = [n for n in absent if n + 1 not in absent]
         return list(zip(starts, ends, strict=True))
 
-    def take(self, new: set[int]) -> None:
-        """Hold them; past the bound, hold the oldest gap too."""
-        self.held |= new
-        if len(self.gaps()) > self.max_islands:
-            self.give_up(*self.gaps()[0])
-
     def give_up(self, first: int, last: int) -> int:
         """Hold them without having them."""
         lost = set(range(first, last + 1)) - self.held
         self.given_up += len(lost)
-        self.take(lost)
+        self.held |= lost
         return len(lost)
 
 
@@ -54,10 +47,10 @@ def apply(window: Window, naive: NaiveWindow, step: tuple[str, int, int]) -> Win
     match name:
         case "add":
             assert window.add(first) == (first not in naive.held)
-            naive.take({first})
+            naive.held.add(first)
         case "add_range":
             window.add_range(first, last)
-            naive.take(set(range(first, last + 1)))
+            naive.held |= set(range(first, last + 1))
         case "give_up":
             assert window.give_up(first, last) == naive.give_up(first, last)
         case "reload":
@@ -77,21 +70,22 @@ def check(window: Window, naive: NaiveWindow) -> None:
 
 @given(steps)
 def test_a_window_knows_what_sets_know(steps: list[tuple[str, int, int]]) -> None:
-    window, naive = Window(), NaiveWindow(MAX_ISLANDS)
+    window, naive = Window(), NaiveWindow()
     for step in steps:
         window = apply(window, naive, step)
         check(window, naive)
 
 
-@given(steps)
-def test_the_oldest_gap_is_given_up_and_counted_past_the_bound(
-    steps: list[tuple[str, int, int]],
+@given(steps, numbers)
+def test_a_full_window_has_room_only_for_what_joins_a_range(
+    steps: list[tuple[str, int, int]], seq: int
 ) -> None:
     with mock.patch.object(sequence, "MAX_ISLANDS", 3):
-        window, naive = Window(), NaiveWindow(3)
+        window, naive = Window(), NaiveWindow()
         for step in steps:
             window = apply(window, naive, step)
-            check(window, naive)
+        joins = bool({seq - 1, seq, seq + 1} & (naive.held | {0}))
+        assert window.has_room(seq) == (len(naive.gaps()) < 3 or joins)
 
 
 @given(st.permutations(range(1, 30)))
@@ -104,11 +98,11 @@ def test_any_order_of_arrival_leaves_no_gap(order: list[int]) -> None:
 
 def test_a_device_that_sends_every_second_number_cannot_fill_the_memory() -> None:
     window = Window()
-    for seq in range(2, 10_000, 2):
-        window.add(seq)
-    assert len(window.as_list()) == 2 + 2 * MAX_ISLANDS
-    assert window.given_up == 4999 - MAX_ISLANDS
-    assert window.missing_count() == MAX_ISLANDS
+    taken = [seq for seq in range(2, 10_000, 2) if window.has_room(seq) and window.add(seq)]
+    assert len(taken) == MAX_ISLANDS
+    assert window.held_to == 0
+    assert window.has_room(1)
+    assert window.has_room(5)
 
 
 def test_a_gap_is_named_until_it_is_filled() -> None:

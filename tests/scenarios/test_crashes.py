@@ -118,7 +118,7 @@ async def test_a_disk_that_takes_no_more_costs_no_alarm(tmp_path: Path) -> None:
             process.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
             box.send("alarm", alarm)
             async with asyncio.timeout(20):
-                while await gateway.is_ready():
+                while "the journal has failed" not in await gateway.wrong():
                     await asyncio.sleep(0.05)
             assert box.receipts.empty()
             process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -45,13 +46,15 @@ class Gateway:
         """Its process id."""
         return self._child.pid
 
-    async def is_ready(self) -> bool:
-        """Whether it says that an alarm arriving now would be kept and fed."""
+    async def wrong(self) -> str:
+        """What it says is wrong, that would keep an alarm from being taken now; else nothing."""
         try:
             await self.get("/readyz")
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
         except OSError:
-            return False
-        return True
+            return "no answer"
+        return ""
 
     async def __aenter__(self) -> Gateway:
         await self.start()
