@@ -49,6 +49,7 @@ ENGLISH = {
     "events": "events in the journal",
     "offline": "gateway does not answer",
     "left": "s left",
+    "ending": "the day is over: waiting until everything has arrived",
 }  # fmt: skip
 CHINESE = {
     "title": "Fieldgate 警用物联网关",
@@ -70,6 +71,7 @@ CHINESE = {
     "events": "日志事件数",
     "offline": "网关无应答",
     "left": "秒后结束",
+    "ending": "已结束：等待全部送达",
     "panic": "一键报警", "duress": "胁迫", "hold_up": "抢劫", "fire": "火警", "medical": "急救",
     "tamper": "防拆", "man_down": "人员倒地", "test": "测试", "unreadable": "无法识别",
     "stored": "已入库", "accepted": "已受理", "acknowledged": "已确认", "closed": "已办结",
@@ -181,7 +183,8 @@ class Screen:
             Panel(self._draw_gateway(), title=self._word("gateway")),
         )
         heading = Text.assemble((f" {self._word('title')} ", "bold white on blue"))
-        heading.append(f"  {self._word('hint')}", style="dim")
+        is_ending = self._parts.city.newest.get("phase", "running") != "running"
+        heading.append(f"  {self._word('ending' if is_ending else 'hint')}", style="dim")
         elapsed = self._parts.city.newest.get("elapsed_s")
         if self._seconds is not None and elapsed is not None:
             left = max(0, round(self._seconds - elapsed))

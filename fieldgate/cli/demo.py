@@ -45,7 +45,7 @@ def demo(
 
     async def main() -> Proof:
         stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         screens: list[asyncio.Task[None]] = []
 

@@ -39,13 +39,15 @@ def add(
             password = registry.add(new)
     except (DeviceExists, FieldInvalid) as error:
         fail(str(error))
-    needs = {"user": device_id, "password": password, "mqtt": gateway_at(data).get("mqtt")}
-    if as_json:
-        typer.echo(json.dumps(needs))
-    else:
-        typer.echo(f"user      {device_id}\npassword  {password}")
-        typer.echo(f"broker    {needs['mqtt'] or 'not running'}")
-    _tell_broker(data)
+    try:
+        _tell_broker(data)  # who reads the password may connect at once
+    finally:
+        needs = {"user": device_id, "password": password, "mqtt": gateway_at(data).get("mqtt")}
+        if as_json:
+            typer.echo(json.dumps(needs))
+        else:
+            typer.echo(f"user      {device_id}\npassword  {password}")
+            typer.echo(f"broker    {needs['mqtt'] or 'not running'}")
 
 
 @device.command("list")

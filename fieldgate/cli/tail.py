@@ -104,7 +104,10 @@ async def _show(url: str, token: str, types: str | None, as_json: bool) -> None:
                             console.print(line(json.loads(event.data)), soft_wrap=True)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if not is_lost:
-                    typer.echo(f"fieldgate: {url}: {error or 'silent'}; trying again", err=True)
+                    why = (
+                        "does not answer" if isinstance(error, aiohttp.ClientError) else "is silent"
+                    )
+                    typer.echo(f"fieldgate: {url} {why}; trying again until Ctrl-C", err=True)
                 is_lost = True
             await asyncio.sleep(RETRY_S)
 
