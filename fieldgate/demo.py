@@ -24,7 +24,10 @@ CATCH_UP_S = 10.0
 
 
 class Parts(NamedTuple):
-    """The running parts, for whoever shows them. ``token`` opens the gateway's API."""
+    """The running parts, for whoever shows them. ``token`` opens the gateway's API.
+
+    ``crews``: how many of the devices have a duty to report.
+    """
 
     gateway: Child
     city: Child
@@ -32,6 +35,7 @@ class Parts(NamedTuple):
     url: str
     token: str
     devices: int
+    crews: int
 
 
 async def play(
@@ -59,7 +63,7 @@ async def play(
     )  # fmt: skip
     async with core:
         # While the core starts: draw the city, register its devices.
-        devices = await asyncio.to_thread(_register, day, folder)
+        units = await asyncio.to_thread(_register, day, folder)
         webhook = (await core.ready())["webhook"]
         settings = folder / "gateway.toml"
         settings.write_text(
@@ -79,14 +83,15 @@ async def play(
                 "--ledger", str(ledgers[0]), "--seconds", str(seconds or 10**9), logs=logs,
             )  # fmt: skip
             async with city:
-                on_start(Parts(gateway, city, core, f"http://{http}", token, devices))
+                crews = sum(unit.kind != "alarm_box" for unit in units)
+                on_start(Parts(gateway, city, core, f"http://{http}", token, len(units), crews))
                 await _until_played([gateway, core], city, stop)
             await _until_caught_up(ledgers)
     return await verify(folder, ledgers)
 
 
-def _register(day: scenario.Scenario, folder: Path) -> int:
-    """Register the city's devices and keep their passwords for it; how many."""
+def _register(day: scenario.Scenario, folder: Path) -> list[scenario.Unit]:
+    """Register the city's devices and keep their passwords for it."""
     units = scenario.roster(day, city_of(day))
     devices = [
         Device(id=unit.device, kind=unit.kind, name=unit.name, lat=unit.lat, lon=unit.lon)
@@ -102,7 +107,7 @@ def _register(day: scenario.Scenario, folder: Path) -> int:
             for device, password in passwords.items()
         )
     )
-    return len(devices)
+    return units
 
 
 async def _until_played(others: list[Child], city: Child, stop: asyncio.Event) -> None:

@@ -197,7 +197,8 @@ class Screen:
         rows.add_column(justify="right")
         for act, count in Counter(self._duty.values()).most_common():
             rows.add_row(self._word(act), str(count))
-        rows.add_row(self._word("no_duty"), str(self._parts.devices - len(self._duty)))
+        if silent := self._parts.crews - len(self._duty):
+            rows.add_row(self._word("no_duty"), str(silent))
         return rows
 
     def _draw_gateway(self) -> Table:
