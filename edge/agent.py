@@ -75,12 +75,7 @@ class Agent:
         self._firmware, self._now_ms = firmware, now_ms
         self._gps, self._camera = gps, camera
         if gps is None and config.gps is not None:
-            self._gps = Gps(
-                config.gps.host,
-                config.gps.port,
-                earliest_year=config.gps.earliest_year,
-                now_ms=now_ms,
-            )
+            self._gps = Gps(config.gps.host, config.gps.port, now_ms=now_ms)
         if camera is None and config.camera is not None:
             self._camera = Camera(
                 config.camera.source, width_px=config.camera.width_px, now_ms=now_ms

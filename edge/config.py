@@ -67,11 +67,10 @@ class Control(Settings, frozen=True):
 
 
 class GpsSettings(Settings, frozen=True):
-    """A gpsd. A receiver that dates a fix before ``earliest_year`` is not believed."""
+    """A gpsd."""
 
     host: Host = "127.0.0.1"
     port: Port = 2947
-    earliest_year: Annotated[int, Meta(ge=1980, le=2100)] = 2025
 
 
 class Place(Settings, frozen=True):

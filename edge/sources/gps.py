@@ -42,11 +42,10 @@ class Gps:
         host: str,
         port: int,
         *,
-        earliest_year: int = 2025,
         now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._host, self._port = host, port
-        self._earliest_year, self._now_ms = earliest_year, now_ms
+        self._now_ms = now_ms
         self.state: GnssState = "no_device"
         self.skipped_lines = 0  # broken or too long
         self.late_reports = 0
@@ -150,5 +149,5 @@ class Gps:
         if tpv is None:
             return
         self._emitted_time = tpv.time
-        t = utc_ms(tpv.time, now_ms=self._now_ms(), earliest_year=self._earliest_year)
+        t = utc_ms(tpv.time, now_ms=self._now_ms())
         on_fix(position(tpv, sky, t))

@@ -12,6 +12,8 @@ from protocols.model import Count, Latitude, Longitude, NonNegative, Position
 
 _DAY_MS = 86_400_000
 _ROLLOVER_MS = 1024 * 7 * _DAY_MS  # the week number of the GPS signal has ten bits
+_KNOWN_MS = 946_684_800_000  # 2000-01-01
+_WRITTEN_MS = 1_735_689_600_000  # 2025-01-01
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIGMAS_95_LINE = 1.96  # 95 % of one normal axis
 _SIGMAS_95_CIRCLE = 1.73  # 95 % radius of a round 2D normal, in its 1-sigma (drms) radii
@@ -85,24 +87,25 @@ def decode(line: bytes) -> Report | None:
         return None
 
 
-def utc_ms(reported: str | None, *, now_ms: int, earliest_year: int) -> int:
-    """The time of a fix in ms UTC: as reported, or put right by 1024 weeks, or else now.
+def utc_ms(reported: str | None, *, now_ms: int) -> int:
+    """The time of a fix in ms UTC: as gpsd reports it, unless that is certainly wrong.
 
-    Plausible is what lies between the earliest year and a day from now. A device
-    whose own clock stands before that year has no clock: any time up to the next
-    rollover is believed then.
+    A time that is 1024 weeks away from now is put right: the week number has rolled
+    over. One before 2000 comes from a receiver that does not know the date, and the
+    device's own time stands in. A device whose clock stands before this software was
+    written has no clock: there any time before that is taken for a rolled-over one.
     """
-    earliest = _millis(datetime(earliest_year, 1, 1, tzinfo=UTC))
-    latest = now_ms + _DAY_MS if now_ms >= earliest else earliest + _ROLLOVER_MS
     try:
         moment = datetime.fromisoformat(reported or "")
     except ValueError:
         return now_ms
     t = _millis(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    for candidate in (t, t + _ROLLOVER_MS, t - _ROLLOVER_MS):
-        if earliest <= candidate <= latest:
-            return candidate
-    return now_ms
+    if now_ms < _WRITTEN_MS:
+        return t if t >= _WRITTEN_MS else max(t + _ROLLOVER_MS, now_ms)
+    for shifted in (t + _ROLLOVER_MS, t - _ROLLOVER_MS):
+        if abs(shifted - now_ms) <= _DAY_MS:
+            return shifted
+    return t if t >= _KNOWN_MS else now_ms
 
 
 def _millis(moment: datetime) -> int:

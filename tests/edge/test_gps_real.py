@@ -27,8 +27,6 @@ from tests.edge.gpsd_parts import (
 VECTORS = Path(__file__).parents[3] / "shared" / "vectors" / "gpsd"
 LOGS = sorted(VECTORS.glob("*.log"))
 
-# Receivers of 2008 to 2019, one of which gpsd dates to 2034: all of it is plausible here.
-EARLIEST_YEAR = 1990
 NO_TIME_MS = 2_100_000_000_000
 
 
@@ -40,7 +38,7 @@ async def replay(log: Path, folder: Path) -> tuple[list[dict[str, Any]], list[Po
     """What gpsd says to the test and what the client makes of the same."""
     track: list[Position] = []
     with real_gpsd(log, folder, seconds_per_sentence=0.005) as gpsd:
-        gps = Gps("127.0.0.1", gpsd.port, earliest_year=EARLIEST_YEAR, now_ms=lambda: NO_TIME_MS)
+        gps = Gps("127.0.0.1", gpsd.port, now_ms=lambda: NO_TIME_MS)
         async with running(gps) as fixes:
             said = await watch(gpsd.port)
             await until(lambda: gps.state == "no_device")
@@ -89,7 +87,7 @@ async def test_gpsd_py3_sees_the_same_place(tmp_path: Path) -> None:
     log = tmp_path / "patrol.log"
     log.write_text(patrol_log())
     with real_gpsd(log, tmp_path, seconds_per_sentence=0.02) as gpsd:
-        gps = Gps("127.0.0.1", gpsd.port, earliest_year=EARLIEST_YEAR, now_ms=lambda: NO_TIME_MS)
+        gps = Gps("127.0.0.1", gpsd.port, now_ms=lambda: NO_TIME_MS)
         async with running(gps) as fixes:
             track = [await asyncio.wait_for(fixes.get(), 10)]
             theirs = await asyncio.to_thread(poll, gpsd.port)
