@@ -17,6 +17,8 @@ from protocols.native.topics import Up
 from tests import parts
 from tests.edge.stand_in import DEVICE, StandInGateway, config
 
+pytestmark = pytest.mark.slow  # whole processes, real time
+
 FAR_FUTURE_MS = 2**53
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from fieldgate.cli.tail import line
@@ -18,6 +19,8 @@ from gateway.journal.sqlite import SqliteJournal
 from gateway.registry import Role
 from protocols.cloudevents import to_json
 from tests.gateway.outward import alarm_change, alarm_event, outward
+
+pytestmark = pytest.mark.slow  # whole processes, real time
 
 COMMAND = (sys.executable, "-c", "from fieldgate.cli import main; main()", "tail")
 

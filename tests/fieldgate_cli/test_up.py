@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow  # whole processes, real time
+
 
 def up(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Its end, when it cannot start."""

