@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from gateway.journal.base import AlarmRecord, Reader
@@ -66,17 +67,11 @@ class Receipts:
         self._publish = publish
         self._now_s = now_s
         self._owed: dict[tuple[str, int], _Owed] = {}
-        self.sent = 0
-
-    def at_once(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
-        """Something on the priority lane is committed, or was before: say so now."""
-        self._watch_gaps(device, boot)
-        self._send(device, boot, alarms)
 
     def stage(self, alarm: AlarmRecord) -> None:
         """An alarm reached a stage."""
         if alarm.seq:
-            self._send(alarm.device, alarm.boot, [alarm_stage(alarm)])
+            self.at_once(alarm.device, alarm.boot, [alarm_stage(alarm)])
 
     def telemetry(self, device: str, boot: int, count: int) -> None:
         """So many more telemetry messages are committed, or came again."""
@@ -85,7 +80,7 @@ class Receipts:
             owed.since = self._now_s()
         owed.count += count
         if owed.count >= TELEMETRY_COUNT:
-            self._send(device, boot)
+            self.at_once(device, boot)
 
     async def resync(self, device: str) -> None:
         """The device is back: tell it all that it may have missed."""
@@ -113,7 +108,7 @@ class Receipts:
         for (device, boot), owed in list(self._owed.items()):
             receipt_due = owed.count > 0 and now - owed.since >= TELEMETRY_S
             if receipt_due or self._ask_due(device, owed, now):
-                self._send(device, boot)
+                self.at_once(device, boot)
             if owed.count == 0 and owed.gap_since is None:
                 del self._owed[device, boot]
 
@@ -137,7 +132,8 @@ class Receipts:
             owed.gap_since = None
         return owed
 
-    def _send(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
+    def at_once(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
+        """Tell the device now what is held of that boot, what is missing, and these stages."""
         owed = self._watch_gaps(device, boot)
         now = self._now_s()
         windows = self._ledger.of(device)
@@ -153,7 +149,7 @@ class Receipts:
             owed.asked = now
             for lane in Lane:
                 window = windows.look(boot, lane)
-                ranges = list(_first(window.missing(), MAX_RANGES + 1))
+                ranges = list(islice(window.missing(), MAX_RANGES + 1))
                 if ranges:
                     miss[lane] = ranges[:MAX_RANGES]
                     complete = len(ranges) <= MAX_RANGES
@@ -167,7 +163,6 @@ class Receipts:
             alarms=list(alarms),
         )
         owed.count = 0
-        self.sent += 1
         self._publish(
             Down(
                 topics.down(self._prefix, device, topics.Down.RECEIPT),
@@ -181,8 +176,3 @@ def alarm_stage(alarm: AlarmRecord) -> AlarmStage:
     """An alarm's stage as its box is told it."""
     step = alarm.stages[-1]
     return AlarmStage(seq=alarm.seq, stage=step.stage, t=step.t, by=step.by)
-
-
-def _first(ranges: Iterable[tuple[int, int]], count: int) -> Iterable[tuple[int, int]]:
-    for _, each in zip(range(count), ranges, strict=False):
-        yield each

@@ -148,9 +148,7 @@ class TelemetryPipeline:
 
     def _is_new(self, arrival: Arrival, group: Group, item: TelemetryMessage) -> bool:
         device, number = arrival.device, (arrival.device, item.boot, item.seq)
-        if number not in group.numbers and not self._ledger.holds(
-            device, item.boot, Lane.TELEMETRY, item.seq
-        ):
+        if not self._is_known(group, number):
             if not self._ledger.of(device).look(item.boot, Lane.TELEMETRY).has_room(item.seq):
                 self._metrics.shed.inc()  # it leaves too many gaps: the older ones come first
                 return False
@@ -169,6 +167,11 @@ class TelemetryPipeline:
             ledger.counts.duplicates += 1
             self._metrics.duplicates.labels(Lane.TELEMETRY).inc()
         return False
+
+    def _is_known(self, group: Group, number: tuple[str, int, int]) -> bool:
+        """Whether the message of that device, boot and number is held, or in the group."""
+        device, boot, seq = number
+        return number in group.numbers or self._ledger.holds(device, boot, Lane.TELEMETRY, seq)
 
     def _add(self, arrival: Arrival, group: Group, item: TelemetryMessage) -> None:
         offset_ms = self._twins.of(arrival.device).clock.observe(item.t, arrival.received)
@@ -223,9 +226,7 @@ class TelemetryPipeline:
             return
         number = (arrival.device, *item.identity)
         group.owed[arrival.device, item.identity.boot] += 1
-        if number in group.numbers or self._ledger.holds(
-            arrival.device, item.identity.boot, Lane.TELEMETRY, item.identity.seq
-        ):
+        if self._is_known(group, number):
             return
         group.numbers.add(number)
         group.entries.append(
