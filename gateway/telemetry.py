@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import structlog
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from gateway.arrival import Arrival, Registered, quarantined, refused
-from gateway.journal.base import Block, Chunk, EventType, Journal, Quarantined, Telemetry, plain
+from gateway.journal.base import Block, Chunk, Journal, Quarantined, Telemetry, UsedUp, plain
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts
@@ -33,8 +33,6 @@ MAX_WAITING = 50_000
 
 TelemetryMessage = Fix | Status | MediaChunk
 Item = TelemetryMessage | codec.Refused
-
-_TYPES = {Fix: EventType.POSITION, Status: EventType.STATUS, MediaChunk: EventType.CHUNK}
 
 
 class Held(NamedTuple):
@@ -181,12 +179,11 @@ class TelemetryPipeline:
             item = replace(item, data=b"")  # the bytes are kept once, with the picture
         group.entries.append(
             Telemetry(
-                _TYPES[type(item)],
                 arrival.device,
                 arrival.received,
                 offset_ms,
                 clock_flags(item.t, arrival.received, offset_ms),
-                astuple(item),
+                item,
             )
         )
         group.held.append(Held(arrival.device, item, arrival.received))
@@ -230,9 +227,7 @@ class TelemetryPipeline:
             return
         group.numbers.add(number)
         group.entries.append(
-            Telemetry(
-                EventType.REFUSED, arrival.device, arrival.received, None, (), tuple(item.identity)
-            )
+            Telemetry(arrival.device, arrival.received, None, (), UsedUp(*item.identity))
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict, astuple
 
-from gateway.journal.base import EventType, Telemetry
+from gateway.journal.base import Telemetry
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.reading import open_database
 from protocols.model import Fix
@@ -41,8 +41,7 @@ def entries() -> Iterator[Telemetry]:
                 t = NOW + second * 1000
                 fix = Fix(boot=1, seq=second, **{**asdict(position), "t": t})
                 received = t + rng.randrange(20, 120)
-                fields = astuple(fix)
-                yield Telemetry(EventType.POSITION, f"car-{n:03}", received, 40 + n % 9, (), fields)
+                yield Telemetry(f"car-{n:03}", received, 40 + n % 9, (), fix)
 
 
 def size_of(folder: Path) -> int:
@@ -59,7 +58,7 @@ def blocks(folder: Path, fixes: list[Telemetry], group: int) -> float:
     for first in range(0, len(fixes), group):
         some = fixes[first : first + group]
         stored = some[-1].received
-        times = [each.fields[2] for each in some]
+        times = [each.message.t for each in some]
         packed = codec.pack(some, stored, numbers.__getitem__)
         row = (first + 1, first + len(some), min(times), max(times), packed)
         database.execute("BEGIN IMMEDIATE")
@@ -75,13 +74,15 @@ def rows(folder: Path, fixes: list[Telemetry], group: int) -> float:
     """Seconds to commit them as rows, that many at a time."""
     database = open_database(folder / "rows.db")
     database.execute(ROW)
-    marks = ", ".join("?" * (3 + len(fixes[0].fields)))
+    marks = ", ".join("?" * (3 + len(Fix.__struct_fields__)))
     insert = f"INSERT INTO fix VALUES ({marks})"  # noqa: S608 - question marks alone
     started = time.process_time()
     for first in range(0, len(fixes), group):
         some = fixes[first : first + group]
         database.execute("BEGIN IMMEDIATE")
-        database.executemany(insert, [(e.device, e.received, e.received, *e.fields) for e in some])
+        database.executemany(
+            insert, [(e.device, e.received, e.received, *astuple(e.message)) for e in some]
+        )
         database.execute("COMMIT")
     seconds = time.process_time() - started
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

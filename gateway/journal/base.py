@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from protocols.model import Stage
+from protocols.model import Fix, MediaChunk, Stage, Status
 
 REPEAT_MS = 10 * 60 * 1000
 """The same bytes in quarantine within this time only raise a count (contract 3.6)."""
@@ -64,15 +64,21 @@ class Event(Struct, frozen=True, kw_only=True):
     stored: int = 0
 
 
-class Telemetry(NamedTuple):
-    """One telemetry message on its way into a block: ``fields`` is the message as a tuple."""
+class UsedUp(NamedTuple):
+    """The number of a message that was refused: it is held, its bytes are in quarantine."""
 
-    type: EventType
+    boot: int
+    seq: int
+
+
+class Telemetry(Struct, gc=False):
+    """One telemetry message on its way into a block."""
+
     device: str
     received: int
     clock_offset_ms: int | None
     flags: tuple[str, ...]
-    fields: tuple[Any, ...]
+    message: Fix | Status | MediaChunk | UsedUp
 
 
 class Chunk(NamedTuple):

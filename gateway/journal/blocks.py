@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 import zstandard
+from msgspec.structs import astuple
 
-from gateway.journal.base import Event, EventType, Telemetry
+from gateway.journal.base import Event, EventType, Telemetry, UsedUp
 from protocols.model import Fix, Lane, MediaChunk, Status, message_id
 
 TELEMETRY_FIELDS: dict[int, tuple[str, ...]] = {
@@ -22,6 +23,13 @@ TELEMETRY_FIELDS: dict[int, tuple[str, ...]] = {
     EventType.STATUS: Status.__struct_fields__,
     EventType.CHUNK: MediaChunk.__struct_fields__,
     EventType.REFUSED: ("boot", "seq"),
+}
+
+_TYPES = {
+    Fix: EventType.POSITION,
+    Status: EventType.STATUS,
+    MediaChunk: EventType.CHUNK,
+    UsedUp: EventType.REFUSED,
 }
 
 _encoder = msgspec.msgpack.Encoder()
@@ -42,7 +50,14 @@ class BlockCodec:
     ) -> bytes:
         """The entries as one blob; ``number`` gives a device's short number."""
         rows = [
-            (e.type, number(e.device), e.received - stored, e.clock_offset_ms, e.flags, e.fields)
+            (
+                _TYPES[type(e.message)],
+                number(e.device),
+                e.received - stored,
+                e.clock_offset_ms,
+                e.flags,
+                e.message if isinstance(e.message, UsedUp) else astuple(e.message),
+            )
             for e in entries
         ]
         return self._compressor.compress(_encoder.encode((stored, rows)))

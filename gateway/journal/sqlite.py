@@ -25,7 +25,6 @@ from gateway.journal.base import (
     AlarmRecord,
     Block,
     Change,
-    EventType,
     Quarantined,
     Recovered,
 )
@@ -33,6 +32,7 @@ from gateway.journal.blocks import BlockCodec
 from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, decode_alarm, open_database
 from gateway.journal.writer import Writer
+from protocols.model import Fix
 
 QUARANTINE_ROWS = 100_000
 
@@ -197,7 +197,7 @@ class SqliteJournal(SqliteReader):
         self._number_devices(block)
         telemetry = self._telemetry_of(stored)
         first, last = self._cursor + 1, self._cursor + len(block.entries)
-        times = [e.fields[2] for e in block.entries if e.type == EventType.POSITION]
+        times = [e.message.t for e in block.entries if isinstance(e.message, Fix)]
         row = (
             first,
             last,

@@ -58,12 +58,7 @@ def alarm_change(seq: int, device: str = "box-1", **data: Any) -> Change:
 
 
 def fixes(device: str, *values: Fix) -> Block:
-    return Block(
-        [
-            Telemetry(EventType.POSITION, device, NOW_MS, None, (), msgspec.structs.astuple(value))
-            for value in values
-        ]
-    )
+    return Block([Telemetry(device, NOW_MS, None, (), value) for value in values])
 
 
 def fix(seq: int, **keys: Any) -> Fix:

@@ -19,6 +19,7 @@ from gateway.journal.base import (
     Telemetry,
 )
 from gateway.journal.sqlite import SqliteJournal, migrate
+from protocols.model import Fix
 
 DAY_MS = 24 * 3600 * 1000
 NOON = 20_000 * DAY_MS + DAY_MS // 2
@@ -33,7 +34,9 @@ def alarm(number: int) -> Event:
 def block(first: int, count: int = 3, device: str = "car-1") -> Block:
     return Block(
         [
-            Telemetry(EventType.POSITION, device, NOON, 0, (), (1, n, NOON + n, 24.5, 117.6, 3))
+            Telemetry(
+                device, NOON, 0, (), Fix(boot=1, seq=n, t=NOON + n, lat=24.5, lon=117.6, fix=3)
+            )
             for n in range(first, first + count)
         ]
     )
