@@ -1,6 +1,6 @@
 # What a newcomer types. Each target installs what it needs the first time.
 # `exec`: a signal to make reaches the program, not a shell in between.
-.PHONY: setup run test check lint bench lock clean
+.PHONY: setup run test faults check lint bench lock clean
 
 setup: .venv/.test-stamp
 
@@ -9,6 +9,10 @@ run: .venv/.run-stamp
 
 test: .venv/.test-stamp
 	@exec .venv/bin/pytest $(ARGS)
+
+# Breaks everything on purpose, and judges by sets what became of each alarm: docs/reliability.md
+faults: .venv/.faults-stamp
+	@exec .venv/bin/python -m tests.faults $(ARGS)
 
 # The fast half of CI, in under a minute.
 check: lint
@@ -35,5 +39,5 @@ clean:
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is newer than what it was made from: nothing to set up.
-.venv/.run-stamp .venv/.test-stamp: .venv/.%-stamp: pyproject.toml requirements.lock scripts/setup.sh
+.venv/.run-stamp .venv/.test-stamp .venv/.faults-stamp: .venv/.%-stamp: pyproject.toml requirements.lock scripts/setup.sh
 	@scripts/setup.sh $*

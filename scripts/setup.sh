@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What does `make $1` need on this machine ($1: run or test)? Installs what is missing: Debian
+# What does `make $1` need on this machine ($1: run, test or faults)? Installs what is missing: Debian
 # packages with apt, and Python packages into .venv at the versions of the lock file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,7 +38,7 @@ run)
     extra=sim
     commands="mosquitto mosquitto"
     ;;
-test)
+test | faults)
     extra=dev
     commands="mosquitto mosquitto
 mosquitto_pub mosquitto-clients
@@ -47,6 +47,15 @@ gpsfake gpsd-clients
 curl curl"
     ;;
 esac
+# An experiment that lacks one of these is skipped, and says so.
+[ "$purpose" != faults ] || commands+="
+strace strace
+eatmydata eatmydata
+faketime faketime
+mkfs.ext4 e2fsprogs
+nft nftables
+ip iproute2
+tc iproute2"
 
 python=$(find_python)
 mapfile -t packages < <(missing_packages)
@@ -71,3 +80,4 @@ echo "setup: installing Python packages into .venv (once, about half a minute)"
     --constraint requirements.lock --editable ".[$extra]"
 touch .venv/.run-stamp
 [ "$purpose" = run ] || touch .venv/.test-stamp
+[ "$purpose" != faults ] || touch .venv/.faults-stamp
