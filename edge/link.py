@@ -23,13 +23,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge import tcp
 from edge.config import Broker
 from edge.outbox import Outbox, Outgoing
 from protocols.errors import TopicInvalid
 from protocols.native import topics
 from protocols.native.topics import Down, Up
 
-KEEPALIVE_S = 15
+KEEPALIVE_S = 6  # silence for twice as long ends a connection, on the broker's side too
 SESSION_EXPIRY_S = 24 * 3600
 CONNECT_TIMEOUT_S = 5.0
 CONNACK_TIMEOUT_S = 10.0
@@ -37,6 +38,7 @@ PUBACK_TIMEOUT_S = 30.0  # a broker that is silent for longer is given up
 FAREWELL_S = 2.0
 TICK_S = 0.5
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 1.0, 30.0
+BACKOFF_URGENT_S = 2.0  # while an alarm has no receipt
 STEADY_S = 60.0  # a connection that lived this long was a good one
 
 _T = TypeVar("_T")
@@ -52,11 +54,12 @@ class Backoff:
         self._rng = rng
         self._failures = 0
 
-    def after(self, lived_s: float) -> float:
+    def after(self, lived_s: float, *, urgent: bool = False) -> float:
         """The wait after a connection that lived so long; one that drops at once has failed."""
         if lived_s >= STEADY_S:
             self._failures = 0
-        ceiling_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures, 10))
+        longest_s = BACKOFF_URGENT_S if urgent else BACKOFF_MAX_S
+        ceiling_s = min(longest_s, BACKOFF_FIRST_S * 2 ** min(self._failures, 10))
         self._failures += 1
         return self._rng.uniform(0, ceiling_s)
 
@@ -112,8 +115,9 @@ class Link:
                 told = True
             if failure in ("protocol_refused", "no_connack"):  # some old brokers just hang up
                 self._other_protocol()
+            wait_s = self._backoff.after(lived_s, urgent=self._outbox.holds_alarms)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._backoff.after(lived_s)):
+                async with asyncio.timeout(wait_s):
                     await self._hurry.wait()
             self._hurry.clear()
 
@@ -244,7 +248,7 @@ class _Connection:
         else:
             sock = client.socket()
             assert isinstance(sock, socket.socket)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tcp.tune(sock)
             self._is_ours = True
             self._loop.add_reader(sock, self._read, sock)
             self._watch()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from edge import wire
 from edge.spool import Spool, Spooled
-from protocols.model import MAX_FIXES, Lane, Receipt
+from protocols.model import MAX_CHUNK_BYTES, MAX_FIXES, Lane, Receipt
 from protocols.native.topics import LANES, Up
 
 RESEND_FIRST_S, RESEND_MAX_S = 2.0, 30.0
@@ -99,6 +99,11 @@ class Outbox:
             self._priority[_priority_slot(message)][message.n] = _Resend(message, due_s=0.0)
         elif message.channel is Up.POS:
             self._live = message
+
+    @property
+    def holds_alarms(self) -> bool:
+        """Whether an alarm waits for its receipt."""
+        return bool(self._priority[Slot.ALARM])
 
     def holds(self, message: Spooled) -> bool:
         """Whether a priority message still waits for its receipt."""
@@ -215,7 +220,7 @@ class Outbox:
         if newest_first and len(self._sent[Up.POS]) >= MAX_UNRECEIPTED // 2:
             return None  # or a gateway that receipts in order would never get to the oldest
         unsent = self._unsent(Up.POS, now_s, newest_first=newest_first)
-        fixes = self._with_bodies(list(itertools.islice(unsent, MAX_FIXES)))
+        fixes = self._batch(list(itertools.islice(unsent, MAX_FIXES)))
         if not fixes:
             return None
         payload = wire.batch([body for _, body in fixes])
@@ -241,12 +246,20 @@ class Outbox:
             return None
         return Outgoing(slot, message.channel, qos, body, (message,))
 
-    def _with_bodies(self, messages: Iterable[Spooled]) -> list[tuple[Spooled, bytes]]:
-        return [
-            (message, body)
-            for message in messages
-            if (body := self._spool.body(message.n)) is not None
-        ]
+    def _batch(self, messages: Iterable[Spooled]) -> list[tuple[Spooled, bytes]]:
+        """As many of them as weigh no more than a chunk of a picture: an alarm may wait behind it,
+        on a line of 64 kbit/s for a second."""
+        batch: list[tuple[Spooled, bytes]] = []
+        size_bytes = 0
+        for message in messages:
+            body = self._spool.body(message.n)
+            if body is None:
+                continue
+            size_bytes += len(body)
+            if batch and size_bytes > MAX_CHUNK_BYTES:
+                break
+            batch.append((message, body))
+        return batch
 
 
 def resend_after_s(attempts: int) -> float:

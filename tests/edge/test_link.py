@@ -15,7 +15,7 @@ import pytest
 
 from edge.agent import Agent
 from edge.config import Broker, Tls
-from edge.link import BACKOFF_MAX_S, STEADY_S, Backoff
+from edge.link import BACKOFF_MAX_S, BACKOFF_URGENT_S, STEADY_S, Backoff
 from protocols.native.topics import Up
 from tests import parts
 from tests.edge.stand_in import StandInGateway, config
@@ -187,6 +187,7 @@ def test_backoff_has_full_jitter_and_ends_with_a_steady_connection() -> None:
     assert all(0 <= wait <= BACKOFF_MAX_S for wait in waits)
     assert min(waits[10:]) < 1
     assert max(waits[10:]) > 29
+    assert max(backoff.after(0, urgent=True) for _ in range(50)) <= BACKOFF_URGENT_S
     assert backoff.after(STEADY_S) <= 1.0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge.outbox import CAPACITY, MAX_UNRECEIPTED, Outbox, Outgoing, Slot
 from edge.spool import Spool
-from protocols.model import Fix, Lane, Receipt
+from protocols.model import MAX_CHUNK_BYTES, MAX_FIXES, Fix, Lane, Receipt
 from protocols.native import codec
 from protocols.native.topics import Up
 
@@ -115,8 +115,9 @@ def test_the_backlog_goes_newest_first_yet_the_oldest_do_not_starve(
 ) -> None:
     spool.put_all(Up.POS, 0, [FIX] * 1000)
     batches = [seqs(batch) for batch in drain(outbox, 0)]
-    assert batches[0] == list(range(1000, 800, -1))
-    assert batches[1] == list(range(1, 201))
+    size = len(batches[0])
+    assert batches[0] == list(range(1000, 1000 - size, -1))
+    assert batches[1] == list(range(1, len(batches[1]) + 1))
     assert sorted(seq for batch in batches for seq in batch) == list(range(1, 1001))
 
 
@@ -124,7 +125,18 @@ def test_pictures_and_backlog_take_turns(spool: Spool, outbox: Outbox) -> None:
     spool.put_all(Up.POS, 0, [FIX] * 800)
     spool.put_all(Up.MEDIA, 0, [{"n": n} for n in range(4)])
     channels = [outgoing.channel for outgoing in drain(outbox, 0)]
-    assert channels == [Up.POS, Up.MEDIA] * 4
+    assert channels[:8] == [Up.POS, Up.MEDIA] * 4
+
+
+def test_a_batch_weighs_no_more_than_a_chunk(spool: Spool, outbox: Outbox) -> None:
+    spool.put_all(Up.POS, 0, [FIX | {"acc": n / 7} for n in range(400)])
+    sent = drain(outbox, 0)
+    assert all(
+        len(outgoing.payload) <= MAX_CHUNK_BYTES + 3 for outgoing in sent
+    )  # the array's head
+    assert sorted(seq for outgoing in sent for seq in seqs(outgoing)) == list(range(1, 401))
+    spool.put_all(Up.POS, 0, [{}] * 400)
+    assert max(len(seqs(outgoing)) for outgoing in drain(outbox, 0)) == MAX_FIXES
 
 
 def test_a_batch_is_what_the_gateway_reads(spool: Spool, outbox: Outbox) -> None:
@@ -156,7 +168,7 @@ def test_a_gateway_that_receipts_in_order_only_gets_to_the_oldest(
 def test_telemetry_ahead_of_the_receipts_is_bounded(spool: Spool, outbox: Outbox) -> None:
     spool.put_all(Up.POS, 0, [FIX] * (2 * MAX_UNRECEIPTED))
     sent = sum(len(outgoing.messages) for outgoing in drain(outbox, 0))
-    assert sent <= MAX_UNRECEIPTED + 200
+    assert sent <= MAX_UNRECEIPTED + MAX_FIXES
 
 
 def test_a_live_position_without_a_receipt_is_sent_again_at_qos_1(
@@ -179,6 +191,15 @@ def test_a_missed_position_is_sent_again_unless_it_may_still_be_under_way(
     assert drain(outbox, 1) == []
     outbox.receipted(miss, 6)
     assert [seqs(outgoing) for outgoing in drain(outbox, 6)] == [[2]]
+
+
+def test_an_alarm_is_held_until_its_receipt(spool: Spool, outbox: Outbox) -> None:
+    put(spool, outbox, Up.DUTY, act="on_duty")
+    assert not outbox.holds_alarms
+    put(spool, outbox, Up.ALARM, kind="panic")
+    assert outbox.holds_alarms
+    outbox.receipted(Receipt(boot=spool.boot, p=2, t=0), 1)
+    assert not outbox.holds_alarms
 
 
 def test_what_an_earlier_boot_has_left_is_sent(tmp_path: Path) -> None:
