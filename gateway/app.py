@@ -28,7 +28,7 @@ from gateway.feeds.stream import LiveFeed
 from gateway.feeds.webhook import WebhookFeed
 from gateway.ingress.mqtt import Account, LaneClient
 from gateway.intake import Intake, priority_filters, telemetry_filters
-from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, CommitFailed
+from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.media import Media
@@ -36,12 +36,14 @@ from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
+from gateway.reserve import DiskState, Room
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 
 log = structlog.get_logger()
 
 RESTART_S = 1.0
+START_COMMIT_S, LAST_COMMIT_S = 5.0, 5.0
 PRIORITY_RECEIVE = 1000
 TELEMETRY_RECEIVE = 10_000
 
@@ -104,21 +106,42 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
             on_ready(ready)
         was_ready.set()
 
+    room = Room(folder, reserve_bytes=settings.reserve_mb * 1024 * 1024)
+    room.look()  # on a full disk the reserve is what the start is made with
     with _alone(folder), Registry(folder) as registry:
         async with _brokers(settings, registry) as brokers:
             while not stop.is_set():
                 try:
                     await _serve(
-                        settings, registry, brokers, http=http, on_ready=now_ready, stop=stop
+                        settings, registry, brokers, room, http=http, on_ready=now_ready, stop=stop
                     )
-                except* (CommitFailed, sqlite3.Error) as failures:
+                except* (CommitFailed, sqlite3.Error, OSError) as failures:
                     if not was_ready.is_set():
                         raise
-                    why = f"the journal has failed: {failures.exceptions[0]}"
-                    log.error("journal_failed", error=str(failures.exceptions[0]))
-                    async with Server(make_unready_app([why]), *http):
-                        with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(stop.wait(), RESTART_S)
+                    why = str(_first(failures)) or type(_first(failures)).__name__
+                    log.error("journal_failed", error=why)
+                    await _until_writable(why, room, http, stop)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of the errors in a group of groups."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _until_writable(why: str, room: Room, http: HostPort, stop: asyncio.Event) -> None:
+    """Answer that we are not ready, and why, until the disk takes a write."""
+    wrong = [f"the journal has failed: {why}"]
+    async with Server(make_unready_app(wrong), *http):
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RESTART_S)
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(room.look)
+            problem = await asyncio.to_thread(room.probe)
+            if problem is None:
+                return
+            wrong[1:] = [problem]
 
 
 class House(NamedTuple):
@@ -141,7 +164,9 @@ def _build(
     journal: SqliteJournal,
     directory: Directory,
     metrics: Metrics,
+    *,
     publish: Callable[[Down], None],
+    room: Room,
 ) -> House:
     ledger, touched = Ledger(), set[str]()
     twins = Twins(now_ms=now_ms, stale_after_s=settings.stale_after_s)
@@ -153,6 +178,13 @@ def _build(
         publish=publish,
         now_s=time.monotonic,
     )
+
+    def admits(channel: str) -> bool:
+        is_admitted = room.admits(channel)
+        if not is_admitted:
+            metrics.disk_refused.labels(channel).inc()
+        return is_admitted
+
     alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
     media = Media(store=journal.pictures, journal=journal, now_ms=now_ms)
     priority = Pipeline(
@@ -175,6 +207,7 @@ def _build(
         metrics=metrics,
         touched=touched,
         on_chunk=media.chunk_held,
+        admits=admits,
     )
     intake = Intake(
         prefix=settings.prefix,
@@ -194,6 +227,7 @@ async def _serve(
     settings: Settings,
     registry: Registry,
     brokers: Brokers,
+    room: Room,
     *,
     http: HostPort,
     on_ready: Callable[[Ready], None],
@@ -210,16 +244,20 @@ async def _serve(
         upper.publish(down.topic, down.payload, expiry_s=down.expiry_s)
 
     async with (
-        SqliteJournal(settings.folder / "journal", now_ms=now_ms) as journal,
+        SqliteJournal(
+            settings.folder / "journal", now_ms=now_ms, make_room=room.release
+        ) as journal,
         aiohttp.ClientSession() as session,
     ):
-        house = _build(settings, journal, directory, metrics, publish)
+        house = _build(settings, journal, directory, metrics, publish=publish, room=room)
         feeds = [
             feed for hook in settings.webhooks for feed in _webhook_lanes(hook, journal, session)
         ]
-        _measure(metrics, house, feeds)
+        _measure(metrics, house, feeds, room)
         await house.checkpoints.restore()
-        await house.checkpoints.keep()  # proves that a commit goes through before anyone is let in
+        async with asyncio.timeout(START_COMMIT_S):
+            await journal.commit(Change())  # commits go through, or nobody is let in
+        await house.checkpoints.keep()
         open_alarms = journal.open_alarms()
         house.alarms.restore(open_alarms)
         house.priority.restore(open_alarms)
@@ -256,6 +294,7 @@ async def _serve(
             "pictures": house.media.run(),
             "checkpoints": house.checkpoints.run(),
             "registry": directory.run(),
+            "disk": room.run(),
             **{feed.name: feed.run() for feed in feeds},
         }
         async with asyncio.TaskGroup() as group:
@@ -271,7 +310,9 @@ async def _serve(
             for task in running:
                 task.cancel()
         await house.telemetry.finish()
-        await house.checkpoints.keep()
+        with contextlib.suppress(TimeoutError):  # a full disk: the next start has more to replay
+            async with asyncio.timeout(LAST_COMMIT_S):
+                await house.checkpoints.keep()
     log.info("stopped")
 
 
@@ -302,7 +343,7 @@ def _webhook_lanes(
                 raise ConfigError(f"webhooks: secret: {error}") from error
 
 
-def _measure(metrics: Metrics, house: House, feeds: list[WebhookFeed]) -> None:
+def _measure(metrics: Metrics, house: House, feeds: list[WebhookFeed], room: Room) -> None:
     gauge = metrics.gauge
     gauge("fieldgate_journal_cursor", "Newest committed event", lambda: house.journal.last_cursor)
     gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
@@ -313,9 +354,20 @@ def _measure(metrics: Metrics, house: House, feeds: list[WebhookFeed]) -> None:
     for state in ("held", "missing", "given_up"):
         count = partial(_count, house.ledger.totals, state)
         gauge("fieldgate_ledger_messages", "What became of messages", count, state=state)
+    gauge("fieldgate_disk_free_bytes", "Room beside the reserve", lambda: room.free_bytes)
+    inodes = partial(getattr, room, "free_inodes")
+    gauge("fieldgate_disk_free_inodes", "Files that fit", lambda: inodes() or float("nan"))
+    gauge("fieldgate_disk_reserve", "Whether the reserve is there", lambda: room.is_reserved)
+    for disk in DiskState:
+        name = disk.name.lower()
+        gauge("fieldgate_disk_state", "1 for the state", partial(_is, room, disk), state=name)
     for feed in feeds:
         lag = partial(getattr, feed, "lag")
         gauge("fieldgate_feed_lag", "Events that a receiver is behind", lag, feed=feed.name)
+
+
+def _is(room: Room, state: DiskState) -> bool:
+    return room.state is state
 
 
 def _count(counts: Callable[[], dict[str, int]], name: str) -> float:

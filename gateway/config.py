@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 ENVIRONMENT_PREFIX = "FIELDGATE_"
+SCALARS = ("data", "mqtt", "http", "broker", "prefix", "stale_after_s", "reserve_mb")
 
 
 class ConfigError(Exception):
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     broker: str | None = None
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")] = "field"
     stale_after_s: Annotated[float, Meta(gt=0)] = 60.0
+    reserve_mb: Annotated[int, Meta(ge=1)] = 64
     webhooks: list[WebhookSettings] = []
 
     @property
@@ -77,12 +79,9 @@ def load(
             raise ConfigError(f"{path}: {error.strerror}") from error
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: {error}") from error
-    for name in ("data", "mqtt", "http", "broker", "prefix"):
+    for name in SCALARS:
         if ENVIRONMENT_PREFIX + name.upper() in environment:
             values[name] = environment[ENVIRONMENT_PREFIX + name.upper()]
-    stale = environment.get(ENVIRONMENT_PREFIX + "STALE_AFTER_S")
-    if stale is not None:
-        values["stale_after_s"] = stale
     values.update({key: value for key, value in command_line.items() if value is not None})
     try:
         settings = msgspec.convert(values, Settings, strict=False)

@@ -33,6 +33,12 @@ class Metrics:
             "Telemetry dropped under overload, asked for later",
             registry=r,
         )
+        self.disk_refused = Counter(
+            "fieldgate_disk_refused",
+            "Telemetry not taken while the disk runs out, asked for later",
+            ["channel"],
+            registry=r,
+        )
         self.errors = Counter(
             "fieldgate_errors", "Messages that met a fault of the gateway's own", registry=r
         )

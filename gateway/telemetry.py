@@ -11,7 +11,16 @@ import structlog
 from msgspec.structs import replace
 
 from gateway.arrival import Arrival, Registered, quarantined, refused
-from gateway.journal.base import Block, Chunk, Journal, Quarantined, Telemetry, UsedUp, plain
+from gateway.journal.base import (
+    Block,
+    Chunk,
+    DiskFull,
+    Journal,
+    Quarantined,
+    Telemetry,
+    UsedUp,
+    plain,
+)
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts
@@ -69,6 +78,7 @@ class TelemetryPipeline:
         metrics: Metrics,
         touched: set[str],
         on_chunk: Callable[[Chunk], None],
+        admits: Callable[[str], bool] = lambda channel: True,
     ) -> None:
         self._journal = journal
         self._ledger = ledger
@@ -78,6 +88,7 @@ class TelemetryPipeline:
         self._metrics = metrics
         self._touched = touched  # devices that the next checkpoint has to keep
         self._on_chunk = on_chunk
+        self._admits = admits  # whether the disk has room for what comes on a channel
         self._waiting: deque[Arrival] = deque()
         self._filled = asyncio.Event()
 
@@ -87,7 +98,9 @@ class TelemetryPipeline:
         return len(self._waiting)
 
     def offer(self, arrival: Arrival) -> None:
-        """Hand over one message; it is shed if too many wait."""
+        """Hand over one message; it is shed if too many wait, or the disk has no room for it."""
+        if not self._admits(arrival.channel):
+            return
         if len(self._waiting) >= MAX_WAITING:
             self._metrics.shed.inc()
             return
@@ -123,7 +136,12 @@ class TelemetryPipeline:
                 self._metrics.errors.inc()
                 self._refuse(arrival, group, "internal_error", "see the gateway's log")
         if group.entries or group.quarantined:
-            await self._journal.commit_block(Block(group.entries, group.chunks, group.quarantined))
+            block = Block(group.entries, group.chunks, group.quarantined)
+            try:
+                await self._journal.commit_block(block)
+            except DiskFull:
+                self._metrics.shed.inc(len(group.entries))
+                return
         self._hold(group)
         self._know(group)
 

@@ -177,6 +177,10 @@ class CommitFailed(Exception):
     """
 
 
+class DiskFull(CommitFailed):
+    """There was no room for it, and nothing of it is kept: the one failure that is certain."""
+
+
 class Reader(Protocol):
     """The journal as feeds and the API see it. Each call runs in a thread of the journal's."""
 
@@ -218,10 +222,14 @@ class Journal(Reader, Protocol):
     """Where events are kept. A commit that returned survives a power cut."""
 
     def commit(self, change: Change) -> asyncio.Future[tuple[list[int], int]]:
-        """Commit at once, before any telemetry that waits; gives cursors and stored (ms)."""
+        """Commit at once, before any telemetry that waits; gives cursors and stored (ms).
+
+        On a full disk it waits for room. An empty change is a heartbeat: it is written as
+        well, so that it proves what the commit of an alarm would.
+        """
 
     def commit_block(self, block: Block) -> asyncio.Future[tuple[tuple[int, int], int]]:
-        """Commit in turn; gives the first and last cursor, and stored (ms)."""
+        """Commit in turn; gives the first and last cursor, and stored (ms). May raise DiskFull."""
 
     def save_states(self, states: dict[str, bytes], checkpoint: int) -> asyncio.Future[None]:
         """Keep what is known of devices, no older than the checkpoint's cursor."""

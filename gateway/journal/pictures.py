@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.journal.base import Chunk
-from gateway.journal.reading import open_database
+from gateway.journal.reading import open_database, transaction
 from protocols.errors import MediaInvalid
 from protocols.native import media
 
@@ -73,23 +73,29 @@ class PictureStore:
     def keep(self, chunks: Sequence[Chunk]) -> None:
         """Commit chunks. What is held already, or of a picture that is whole, changes nothing;
         a corrupt picture that is sent again begins anew."""
-        db = self._writing
-        db.execute("BEGIN IMMEDIATE")
-        for chunk in chunks:
-            about, is_first = msgspec.msgpack.encode(chunk.about), chunk.n == 0
-            db.execute(
-                "INSERT INTO picture (device, id, mime, size, of, state, about)"
-                " VALUES (?, ?, ?, ?, ?, 'partial', ?) ON CONFLICT (id, device) DO UPDATE SET"
-                " about = iif(?, excluded.about, about),"
-                " state = iif(state = 'corrupt', 'partial', state)",
-                (chunk.device, chunk.picture, chunk.mime, chunk.size, chunk.of, about, is_first),
-            )
-            db.execute(
-                "INSERT OR IGNORE INTO chunk SELECT ?1, ?2, ?3, ?4 WHERE"
-                " (SELECT state FROM picture WHERE id = ?1 AND device = ?2) <> 'complete'",
-                (chunk.picture, chunk.device, chunk.n, chunk.data),
-            )
-        db.execute("COMMIT")
+        with transaction(self._writing) as db:
+            for chunk in chunks:
+                about, is_first = msgspec.msgpack.encode(chunk.about), chunk.n == 0
+                db.execute(
+                    "INSERT INTO picture (device, id, mime, size, of, state, about)"
+                    " VALUES (?, ?, ?, ?, ?, 'partial', ?) ON CONFLICT (id, device) DO UPDATE SET"
+                    " about = iif(?, excluded.about, about),"
+                    " state = iif(state = 'corrupt', 'partial', state)",
+                    (
+                        chunk.device,
+                        chunk.picture,
+                        chunk.mime,
+                        chunk.size,
+                        chunk.of,
+                        about,
+                        is_first,
+                    ),
+                )
+                db.execute(
+                    "INSERT OR IGNORE INTO chunk SELECT ?1, ?2, ?3, ?4 WHERE"
+                    " (SELECT state FROM picture WHERE id = ?1 AND device = ?2) <> 'complete'",
+                    (chunk.picture, chunk.device, chunk.n, chunk.data),
+                )
 
     def assemble(self, device: str, picture_id: str) -> Picture | None:
         """Join the chunks if all are here: the picture, complete or corrupt; None if not yet."""
@@ -138,11 +144,10 @@ class PictureStore:
 
     def _end(self, picture: Picture, state: str) -> None:
         """The chunks have served: the file has them, or they are not worth keeping."""
-        db, key = self._assembling, (picture.id, picture.device)
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("UPDATE picture SET state = ? WHERE id = ? AND device = ?", (state, *key))
-        db.execute("DELETE FROM chunk WHERE picture = ? AND device = ?", key)
-        db.execute("COMMIT")
+        key = (picture.id, picture.device)
+        with transaction(self._assembling) as db:
+            db.execute("UPDATE picture SET state = ? WHERE id = ? AND device = ?", (state, *key))
+            db.execute("DELETE FROM chunk WHERE picture = ? AND device = ?", key)
 
     def _path(self, picture_id: str) -> Path:
         return self._folder / picture_id[:2] / picture_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import threading
@@ -26,6 +27,9 @@ from gateway.journal.blocks import BlockCodec
 from protocols.model import Stage
 
 T = TypeVar("T")
+
+WAL_BYTES = 16 * 1024 * 1024
+"""A write-ahead log that grew beyond it, for a reader was slow or the disk full, shrinks again."""
 
 _decode_event = msgspec.msgpack.Decoder(Event).decode
 decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
@@ -264,4 +268,20 @@ def open_database(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")  # a full disk has no room for these either
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All or nothing. After an error nothing of it is under way any more."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
+                connection.execute("ROLLBACK")
+        raise

@@ -7,12 +7,11 @@ power cut (docs/decisions/0001-journal.md).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -25,16 +24,19 @@ from gateway.journal.base import (
     AlarmRecord,
     Block,
     Change,
+    DiskFull,
     Quarantined,
     Recovered,
 )
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.pictures import PictureStore
-from gateway.journal.reading import SqliteReader, decode_alarm, open_database
+from gateway.journal.reading import SqliteReader, decode_alarm, open_database, transaction
 from gateway.journal.writer import Writer
 from protocols.model import Fix
 
 QUARANTINE_ROWS = 100_000
+
+_BEAT = Change()
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -43,13 +45,17 @@ class SqliteJournal(SqliteReader):
     """See base.Journal. ``async with`` opens the files and starts the writer."""
 
     def __init__(
-        self, folder: Path, *, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+        self,
+        folder: Path,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(folder)
         self._now_ms = now_ms
         self.pictures: PictureStore
         self.failed = asyncio.Event()
-        self._writer = Writer(self._commit_changes, self._commit_block, self._chore)
+        self._writer = Writer(self._commit_changes, self._commit_block, self._chore, make_room)
         # Of the writer's thread alone:
         self._codec = BlockCodec()
         self._cursor = 0
@@ -121,8 +127,9 @@ class SqliteJournal(SqliteReader):
     def _advance(self, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
             return
-        if future.exception() is not None:
-            self.failed.set()
+        if (failure := future.exception()) is not None:
+            if not isinstance(failure, DiskFull):
+                self.failed.set()
             return
         cursors, _ = future.result()
         self._advance_to(max(cursors, default=0))
@@ -131,8 +138,10 @@ class SqliteJournal(SqliteReader):
         stored = self._now_ms()
         outcomes = []
         cursor = self._cursor
-        with _transaction(self._main):
+        with transaction(self._main):
             for change in changes:
+                if change == _BEAT:
+                    self._main.execute("INSERT OR REPLACE INTO meta VALUES ('beat', ?)", (stored,))
                 cursors = []
                 for event in change.events:
                     body = _encode(msgspec.structs.replace(event, cursor=0, stored=stored))
@@ -188,7 +197,7 @@ class SqliteJournal(SqliteReader):
     def _commit_block(self, block: Block) -> tuple[tuple[int, int], int]:
         stored = self._now_ms()
         if block.quarantined:
-            with _transaction(self._main):
+            with transaction(self._main):
                 self._keep_quarantined(block.quarantined)
         if not block.entries:
             return (self._cursor, self._cursor), stored
@@ -205,7 +214,7 @@ class SqliteJournal(SqliteReader):
             max(times, default=0),
             self._codec.pack(block.entries, stored, self._numbers.__getitem__),
         )
-        with _transaction(telemetry):
+        with transaction(telemetry):
             telemetry.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?)", row)
         self._cursor = last
         return (first, last), stored
@@ -214,7 +223,7 @@ class SqliteJournal(SqliteReader):
         new = {e.device for e in block.entries}.difference(self._numbers)
         if new:
             rows = [(len(self._numbers) + n, device) for n, device in enumerate(sorted(new), 1)]
-            with _transaction(self._main):
+            with transaction(self._main):
                 self._main.executemany("INSERT INTO device VALUES (?, ?)", rows)
             self._numbers.update((device, no) for no, device in rows)
 
@@ -222,7 +231,7 @@ class SqliteJournal(SqliteReader):
         day = f"telemetry-{datetime.fromtimestamp(stored / 1000, UTC):%Y-%m-%d}.db"
         if day > self._day:  # a clock that went back goes on in the newest file
             self._open_day(day)  # before its name is known: a reader needs its table
-            with _transaction(self._main):
+            with transaction(self._main):
                 self._main.execute("INSERT INTO day VALUES (?, ?)", (self._cursor + 1, day))
         assert self._telemetry is not None
         return self._telemetry
@@ -238,7 +247,7 @@ class SqliteJournal(SqliteReader):
         self._day = name
 
     def _chore(self, chore: Callable[[], Any]) -> Any:
-        with _transaction(self._main):
+        with transaction(self._main):
             return chore()
 
     def recover(self) -> Recovered:
@@ -273,15 +282,3 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 def _schema(name: str) -> str:
     return resources.files("gateway.journal").joinpath("schema", name).read_text()
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,12 +11,15 @@ from typing import Any, TypeVar
 
 import structlog
 
-from gateway.journal.base import Block, Change, CommitFailed
+from gateway.journal.base import Block, Change, CommitFailed, DiskFull
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 Job = tuple[T, "asyncio.Future[Any]"]
+
+RETRY_S = 0.25
+"""On a full disk what has to be kept is tried again so often."""
 
 
 class Writer:
@@ -23,6 +27,10 @@ class Writer:
 
     All changes that wait go into one commit; a block waits until no change does.
     After the first failure nothing is committed any more: see CommitFailed.
+
+    A full disk is no such failure: SQLite says SQLITE_FULL when it could not append to
+    the write-ahead log, which is before a commit can be on disk, so nothing of it is. Changes
+    and chores wait for room, blocks raise DiskFull (docs/decisions/0011-disk-full.md).
     """
 
     def __init__(
@@ -30,10 +38,12 @@ class Writer:
         commit_changes: Callable[[Sequence[Change]], Sequence[Any]],
         commit_block: Callable[[Block], Any],
         run_chore: Callable[[Callable[[], Any]], Any],
+        make_room: Callable[[], bool],
     ) -> None:
         self._commit_changes = commit_changes
         self._commit_block = commit_block
         self._run_chore = run_chore
+        self._make_room = make_room
         self._changes: deque[Job[Change]] = deque()
         self._blocks: deque[Job[Block]] = deque()
         self._chores: deque[Job[Callable[[], Any]]] = deque()
@@ -86,21 +96,25 @@ class Writer:
                 while not (self._changes or self._blocks or self._chores or self._stopping):
                     self._wanted.wait()
                 work: Callable[[Sequence[Any]], Sequence[Any]]
+                queue: deque[Any]
                 if self._changes:
                     jobs: list[Job[Any]] = list(self._changes)
                     self._changes.clear()
-                    work = self._commit_changes
+                    queue, work = self._changes, self._commit_changes
                 elif self._blocks:
                     jobs = [self._blocks.popleft()]
-                    work = self._one_block
+                    queue, work = self._blocks, self._one_block
                 elif self._chores:
                     jobs = [self._chores.popleft()]
-                    work = self._one_chore
+                    queue, work = self._chores, self._one_chore
                 else:
                     return
             try:
                 results = work([job[0] for job in jobs])
             except Exception as error:
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                    self._out_of_room(queue, jobs)
+                    continue
                 self._fail(error, jobs)
                 log.exception("commit_failed")
                 return
@@ -111,6 +125,20 @@ class Writer:
 
     def _one_chore(self, chores: Sequence[Callable[[], Any]]) -> Sequence[Any]:
         return [self._run_chore(chore) for chore in chores]
+
+    def _out_of_room(self, queue: deque[Any], jobs: list[Job[Any]]) -> None:
+        """Nothing of the jobs is on disk. Telemetry gives way, all else is tried again."""
+        has_room = self._make_room()
+        with self._wanted:
+            given_up = list(self._blocks)
+            self._blocks.clear()
+            if queue is self._blocks or self._stopping:
+                given_up += jobs
+            else:
+                queue.extendleft(reversed(jobs))
+                if not has_room:
+                    self._wanted.wait(RETRY_S)
+        self._settle([(future, DiskFull("the disk is full")) for _, future in given_up])
 
     def _fail(self, error: BaseException, jobs: list[Job[Any]]) -> None:
         with self._wanted:
