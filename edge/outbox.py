@@ -156,6 +156,8 @@ class Outbox:
                 resends.pop(n, None)
             for unreceipted in self._sent.values():
                 unreceipted.pop(n, None)
+        for message in self._spool.replace_missing(receipt):
+            self.add(message)
         missing = receipt.miss.get(Lane.TELEMETRY, [])
         for sent in self._sent.values():
             again = [

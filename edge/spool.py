@@ -11,7 +11,6 @@ the next status message (`lost`), until one of those is receipted.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
 from collections import Counter
@@ -19,41 +18,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from edge import wire
+from edge import boots, wire
+from edge.spool_file import (
+    DESTROYED,
+    FILE_NAME,
+    Row,
+    damaged_message,
+    is_damage,
+    latest_boot,
+    move_aside,
+    open_checked,
+    open_spool,
+    readable_rows,
+    row_crc,
+)
 from protocols.model import Lane, Receipt, message_id
 from protocols.native.topics import LANES, Up
 
-FILE_NAME = "spool.db"
-BOOT_FILE_NAME = "boot"
 ROW_BYTES = 64  # what a row and its index entries take beside the body
 GIVES_WAY = (Up.POS, Up.STATUS, Up.MEDIA)  # in this order
 SLACK = 0.05  # of the bound is freed at once, so that making room is rare
 MAX_LOST_IN_STATUS = 64
 MAX_LOST_RANGES = 512
-MAX_BOOT = 2**32 - 1
+MAX_STAND_INS = 100  # for each gap that the gateway asks for
 MAX_ROW_SEQ = 2**63 - 1  # SQLite's integers end there
-_CLOCK_IS_SET_S = 1_735_689_600  # 2025-01-01
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS message (
-    n INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of arrival
-    boot INTEGER NOT NULL,
-    lane TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    channel TEXT NOT NULL,
-    body BLOB NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS message_id ON message (boot, lane, seq);
-CREATE INDEX IF NOT EXISTS message_channel ON message (channel, n);
-CREATE TABLE IF NOT EXISTS lost (  -- telemetry given up, and the status that tells of it
-    boot INTEGER NOT NULL,
-    first INTEGER NOT NULL,
-    last INTEGER NOT NULL,
-    told_boot INTEGER,
-    told_seq INTEGER
-);
-CREATE TABLE IF NOT EXISTS latest_boot (only INTEGER PRIMARY KEY CHECK (only = 0), boot INTEGER);
-"""
 
 _T = TypeVar("_T")
 log = logging.getLogger(__name__)
@@ -75,8 +63,9 @@ class Spooled(NamedTuple):
 class Spool:
     """Use as a context manager: entering opens the file and takes the new boot number.
 
-    It never refuses to work. A damaged file is moved aside; where no file can be
-    had at all, or a commit fails, it goes on in memory and says so in ``trouble``.
+    It never refuses to work. A damaged file is moved aside, and what can be read of it taken
+    over; where no file can be had at all, or a commit fails, it goes on in memory. Either way
+    it says so in ``trouble``.
     """
 
     def __init__(
@@ -89,19 +78,25 @@ class Spool:
         self.dropped: Counter[Up] = Counter()  # since the start
         self.trouble: str | None = None
         self._last = {Lane.PRIORITY: 0, Lane.TELEMETRY: 0}
+        self._newest = 0  # the last place in the order of arrival
 
     def __enter__(self) -> Spool:
-        known = [self._boot_from_file()]
+        known = [boots.from_file(self._folder)]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._db, stored_boot = self._open_file()
-            self.boot = self._next_boot([*known, stored_boot])
+            self._open_file()
+            self.boot = boots.following([*known, latest_boot(self._db)], self._now_s())
             self._transaction(self._keep_boot)
             self._measure()
         except (sqlite3.Error, OSError) as error:
             self._go_on_in_memory(error)
-            self.boot = self._next_boot([*known, self._boot_from_clock()])
-        self._boot_to_file()
+            # The file may hold later ones than are known: the clock is beyond them.
+            self.boot = boots.following([*known, boots.from_clock(self._now_s())], self._now_s())
+        try:
+            boots.to_file(self._folder, self.boot)
+        except OSError as error:
+            self.trouble = self.trouble or f"boot number not written: {error}"
+            log.error("boot_number_not_written: %s", error)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,21 +122,33 @@ class Spool:
 
     def waiting(self, channel: Up, *, newest_first: bool = False) -> Iterator[Spooled]:
         """The messages of a channel. Don't write while iterating."""
-        order = "DESC" if newest_first else "ASC"
-        query = f"SELECT n, boot, seq FROM message WHERE channel = ? ORDER BY n {order}"  # noqa: S608 - not from outside
-        return (
-            Spooled(n, boot, seq, channel) for n, boot, seq in self._db.execute(query, [channel])
+        beyond, order = (">", "ASC") if not newest_first else ("<", "DESC")
+        query = (
+            "SELECT n, boot, seq FROM message"  # noqa: S608 - not from outside
+            f" WHERE channel = ? AND n {beyond} ? ORDER BY n {order}"
         )
+        at = -1 if not newest_first else MAX_ROW_SEQ
+        while True:
+            try:
+                for row in self._db.execute(query, [channel, at]):
+                    yield Spooled(row[0], row[1], row[2], channel)
+                    at = row[0]
+                return
+            except sqlite3.DatabaseError as error:
+                self._go_on_after(error)
 
     def body(self, n: int) -> bytes | None:
         """The bytes of a message, unless it is gone."""
-        row = self._db.execute("SELECT body FROM message WHERE n = ?", [n]).fetchone()
-        return None if row is None else row[0]
+        rows = self._read("SELECT * FROM message WHERE n = ?", [n])
+        if not rows:
+            return None
+        row = Row(*rows[0])
+        return row.body if row.is_whole else self._write(lambda: self._set_right(row))
 
     def numbers(self, boot: int, lane: Lane, first: int, last: int) -> list[Spooled]:
         """The messages of one lane and boot with these sequence numbers; a part, if they are
         many."""
-        rows = self._db.execute(
+        rows = self._read(
             "SELECT n, seq, channel FROM message"
             " WHERE boot = ? AND lane = ? AND seq BETWEEN ? AND ? LIMIT 500",
             [boot, lane, min(first, MAX_ROW_SEQ), min(last, MAX_ROW_SEQ)],
@@ -180,67 +187,72 @@ class Spool:
 
     # -- the file ---------------------------------------------------------
 
-    def _open_file(self) -> tuple[sqlite3.Connection, int | None]:
-        path = self._folder / FILE_NAME
+    def _open_file(self) -> None:
         try:
-            return _open(str(path))
+            self._db = open_checked(self._folder / FILE_NAME)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            if not is_damage(error):
                 raise  # no permission, no space: moving the file aside would not help
-            damaged = path.with_name(f"{FILE_NAME}.damaged-{int(self._now_s())}")
-            for suffix in ("", "-wal", "-shm"):
-                part = path.with_name(FILE_NAME + suffix)
-                if part.exists():
-                    part.rename(f"{damaged}{suffix}")
-            self.trouble = f"damaged spool moved to {damaged}: {error}"
-            log.error("spool_damaged moved_to=%s: %s", damaged, error)
-            return _open(str(path))
+            self._rescue(error)
 
-    def _next_boot(self, known: Sequence[int | None]) -> int:
-        """Above every number known. Where none is known there may have been boots before,
-        and the clock, which is larger than any count of starts, begins the numbering."""
-        latest = [boot for boot in known if boot is not None] or [self._boot_from_clock()]
-        return min(max(latest) + 1, MAX_BOOT)
+    def _rescue(self, error: sqlite3.Error) -> None:
+        """Move the damaged file aside and go on with what can be read of it."""
+        path = self._folder / FILE_NAME
+        aside = move_aside(path, str(int(self._now_s())))
+        self._db = open_spool(path)
+        saved = self._transaction(lambda: self._take_over(aside))
+        self._measure()
+        self.trouble = f"damaged spool moved to {aside}, {saved} messages saved: {error}"
+        log.error("spool_damaged moved_to=%s saved=%d: %s", aside, saved, error)
 
-    def _boot_from_clock(self) -> int:
-        now_s = int(self._now_s())
-        return now_s if _CLOCK_IS_SET_S <= now_s < MAX_BOOT else 0
+    def _take_over(self, aside: Path) -> int:
+        """Messages under their old places, for these are known elsewhere; how many."""
+        latest = max(self.boot, boots.from_file(self._folder) or 0)
+        for row in readable_rows(aside):
+            self._newest = max(self._newest, row.n)
+            if row.is_filed:
+                self._db.execute(
+                    "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    row if row.is_whole else row._replace(crc=-1),
+                )
+                latest = max(latest, row.boot)
+        self._db.execute("DELETE FROM sqlite_sequence")
+        self._db.execute("INSERT INTO sqlite_sequence VALUES ('message', ?)", [self._newest])
+        self._db.execute("REPLACE INTO latest_boot VALUES (0, ?)", [latest])
+        self._db.execute("REPLACE INTO damage VALUES (0, ?)", [latest])
+        (saved,) = self._db.execute("SELECT count(*) FROM message").fetchone()
+        return int(saved)
+
+    def _set_right(self, row: Row) -> bytes | None:
+        """A message that is no longer what was written: what goes out under its number."""
+        keys = damaged_message(row)
+        log.error("message_damaged boot=%d lane=%s seq=%d", row.boot, row.lane, row.seq)
+        if keys is None:
+            self._give_up_one(Spooled(row.n, row.boot, row.seq, Up(row.channel)))
+            return None
+        body = wire.message(row.boot, row.seq, 0, keys)
+        crc = row_crc(row.boot, row.lane, row.seq, row.channel, body)
+        self._db.execute("UPDATE message SET body = ?, crc = ? WHERE n = ?", [body, crc, row.n])
+        self.bytes += len(body) - len(row.body)
+        return body
 
     def _keep_boot(self) -> None:
         self._db.execute("REPLACE INTO latest_boot VALUES (0, ?)", [self.boot])
 
-    def _boot_from_file(self) -> int | None:
-        try:
-            boot = int((self._folder / BOOT_FILE_NAME).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return boot if 0 <= boot <= MAX_BOOT else None
-
-    def _boot_to_file(self) -> None:
-        """A second place for the number, should the database be damaged."""
-        temporary = self._folder / f"{BOOT_FILE_NAME}.new"
-        try:
-            with temporary.open("w") as file:
-                file.write(f"{self.boot}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(self._folder / BOOT_FILE_NAME)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            self.trouble = self.trouble or f"boot number not written: {error}"
-            log.error("boot_number_not_written: %s", error)
-
     def _go_on_in_memory(self, error: Exception) -> None:
         self.trouble = f"spool in memory only: {error}"
         log.error("spool_in_memory_only folder=%s: %s", self._folder, error)
-        self._db, _ = _open(":memory:")
+        self._db = open_spool(":memory:")
         # A place in the order of arrival that the file has given out stays unknown here.
         self._db.execute("INSERT INTO sqlite_sequence VALUES ('message', 1 << 40)")
         self._measure()
+
+    def _read(self, query: str, values: Sequence[object]) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            self._go_on_after(error)
+            return self._db.execute(query, values).fetchall()
 
     def _write(self, change: Callable[[], _T]) -> _T:
         """One durable transaction. An alarm must go out even if the disk does not work: what
@@ -248,9 +260,17 @@ class Spool:
         try:
             return self._transaction(change)
         except sqlite3.Error as error:
-            self._db.close()
-            self._go_on_in_memory(error)
+            self._go_on_after(error)
             return self._transaction(change)
+
+    def _go_on_after(self, error: sqlite3.Error) -> None:
+        self._db.close()
+        if is_damage(error):
+            try:
+                return self._rescue(error)
+            except (sqlite3.Error, OSError) as another:
+                error.add_note(str(another))
+        self._go_on_in_memory(error)
 
     def _transaction(self, change: Callable[[], _T]) -> _T:
         with self._db:
@@ -270,14 +290,19 @@ class Spool:
         if channel is Up.STATUS:
             keys = {**keys, **self._losses_to_tell(seq)}
         body = wire.message(self.boot, seq, t, keys)
+        return self._add(self.boot, channel, seq, body)
+
+    def _add(self, boot: int, channel: Up, seq: int, body: bytes) -> Spooled:
+        filed = boot, LANES[channel].value, seq, channel.value, body
         n = self._db.execute(
-            "INSERT INTO message (boot, lane, seq, channel, body) VALUES (?, ?, ?, ?, ?)",
-            [self.boot, LANES[channel], seq, channel, body],
+            "INSERT INTO message (boot, lane, seq, channel, body, crc) VALUES (?, ?, ?, ?, ?, ?)",
+            [*filed, row_crc(*filed)],
         ).lastrowid
         assert n is not None
+        self._newest = n
         self.count[channel] += 1
         self.bytes += len(body) + ROW_BYTES
-        return Spooled(n, self.boot, seq, channel)
+        return Spooled(n, boot, seq, channel)
 
     # -- what is given up -------------------------------------------------
 
@@ -324,17 +349,57 @@ class Spool:
             [channel, limit],
         ).fetchall()
         for n, boot, seq in rows:
-            # A status that is lost has told nothing.
-            self._db.execute(
-                "UPDATE lost SET told_boot = NULL, told_seq = NULL"
-                " WHERE told_boot = ? AND told_seq = ?",
-                [boot, seq],
-            )
-            self._delete([Spooled(n, boot, seq, channel)])
-            self._db.execute(
-                "INSERT INTO lost (boot, first, last) VALUES (?, ?, ?)", [boot, seq, seq]
-            )
-        self.dropped[channel] += len(rows)
+            self._give_up_one(Spooled(n, boot, seq, channel))
+
+    def _give_up_one(self, message: Spooled) -> None:
+        boot, seq = message.boot, message.seq
+        # A status that is lost has told nothing.
+        self._db.execute(
+            "UPDATE lost SET told_boot = NULL, told_seq = NULL"
+            " WHERE told_boot = ? AND told_seq = ?",
+            [boot, seq],
+        )
+        self._delete([message])
+        self._db.execute("INSERT INTO lost (boot, first, last) VALUES (?, ?, ?)", [boot, seq, seq])
+        self.dropped[message.channel] += 1
+
+    def replace_missing(self, receipt: Receipt) -> list[Spooled]:
+        """After damage: what the gateway asks for and is here no more. Telemetry is declared
+        lost; in the place of the others, each of which may have been an alarm, one is raised."""
+        damaged_to = self._read("SELECT boot FROM damage", [])
+        if not damaged_to or receipt.boot > damaged_to[0][0]:
+            return []
+        return self._write(lambda: list(self._replace_missing(receipt)))
+
+    def _replace_missing(self, receipt: Receipt) -> Iterator[Spooled]:
+        for lane, ranges in receipt.miss.items():
+            for first, last in ranges[:MAX_LOST_IN_STATUS]:
+                for since, until in self._gone(receipt.boot, lane, first, last):
+                    if lane is Lane.TELEMETRY:
+                        self._db.execute(
+                            "INSERT INTO lost (boot, first, last) VALUES (?, ?, ?)",
+                            [receipt.boot, since, until],
+                        )
+                        continue
+                    keys = {"kind": "tamper", "text": DESTROYED}
+                    for seq in range(since, min(until, since + MAX_STAND_INS) + 1):
+                        body = wire.message(receipt.boot, seq, 0, keys)
+                        yield self._add(receipt.boot, Up.ALARM, seq, body)
+
+    def _gone(self, boot: int, lane: Lane, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The ranges between these numbers that are neither in the spool nor declared lost."""
+        held = self._db.execute(
+            "SELECT seq, seq FROM message WHERE boot = ?1 AND lane = ?2 AND seq BETWEEN ?3 AND ?4"
+            " UNION SELECT first, last FROM lost"
+            " WHERE boot = ?1 AND ?2 = 't' AND first <= ?4 AND last >= ?3 ORDER BY 1",
+            [boot, lane, first, last],
+        ).fetchall()
+        for since, until in held:
+            if first < since:
+                yield first, since - 1
+            first = max(first, until + 1)
+        if first <= last:
+            yield first, last
 
     def _join_lost(self) -> int:
         """Make one range of neighbours that nothing still to come lies between; how many are
@@ -372,20 +437,3 @@ def _covered(receipt: Receipt, lane: Lane) -> Iterator[tuple[int, int]]:
             yield since, receipt.high[lane]
     if lane is Lane.PRIORITY:  # an alarm that has a stage is at least stored
         yield from ((stage.seq, stage.seq) for stage in receipt.alarms)
-
-
-def _open(path: str) -> tuple[sqlite3.Connection, int | None]:
-    """The database, and the boot number that it knows; raise sqlite3.Error."""
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -512")  # KiB
-        if path != ":memory:" and db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("quick_check found damage")
-        db.executescript(_SCHEMA)
-        row = db.execute("SELECT boot FROM latest_boot").fetchone()
-    except BaseException:
-        db.close()
-        raise
-    return db, None if row is None else row[0]

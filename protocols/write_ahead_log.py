@@ -80,6 +80,8 @@ class _Log:
 
     def __init__(self, log: bytearray) -> None:
         self.log = log
+        magic: int
+        page_bytes: int
         magic, _, page_bytes = struct.unpack_from(">III", log)
         byteorder: Literal["little", "big"] = "little" if magic == LITTLE_ENDIAN else "big"
         self.frame_bytes = FRAME_HEADER_BYTES + page_bytes
