@@ -24,9 +24,9 @@ lint: .venv/.test-stamp
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-# What a position costs in the journal, as a ratio to a row of its own.
+# How fast it is, beside references: docs/performance.md. One bench: make bench ARGS="alarm"
 bench: .venv/.test-stamp
-	@exec .venv/bin/python scripts/measure_journal.py $(ARGS)
+	@exec .venv/bin/fieldgate bench $(ARGS)
 
 # Newer versions of everything: make lock ARGS=--upgrade
 lock: .venv/.test-stamp

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from fieldgate.cli.bench import bench
 from fieldgate.cli.demo import demo
 from fieldgate.cli.device import device
 from fieldgate.cli.doctor import doctor
@@ -28,6 +29,7 @@ app.command()(verify)
 app.command()(tail)
 app.command()(explain)
 app.command()(doctor)
+app.command()(bench)
 app.add_typer(device, name="device")
 app.add_typer(token, name="token")
 app.add_typer(edge, name="edge")

@@ -1,0 +1,1 @@
+"""`fieldgate bench`: how fast it is, beside references measured in the same run."""

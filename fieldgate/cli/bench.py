@@ -1,0 +1,50 @@
+"""`fieldgate bench`: measure, beside references, what the gateway and the agent can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BENCHES = ("all", "ingest", "alarm")
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(BENCHES)}.")] = "all",
+    qos: Annotated[int | None, typer.Option(min=0, max=1, help="ingest: at this QoS.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=2, max=200, help="ingest: so many fixes in a message.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="ingest: at so many fixes a second alone.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Small numbers: judges no goal.")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="A folder on the disk to measure; else TMPDIR, or here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list of all figures.")] = False,
+) -> None:
+    """Measure, each figure beside a reference of the same run. Status 1: a goal is missed."""
+    import msgspec
+    from rich.console import Console
+
+    from fieldgate.bench.parts import PartFailed
+    from fieldgate.bench.run import Choice, measure
+    from fieldgate.bench.table import table_of
+
+    if name not in BENCHES:
+        raise typer.BadParameter(f"expected one of {', '.join(BENCHES)}, got {name!r}")
+    choice = Choice(name=name, qos=qos, batch=batch, rate=rate, quick=quick, data_dir=data_dir)
+    try:
+        figures = measure(choice, lambda text: typer.echo(text, err=True))
+    except PartFailed as error:
+        typer.echo(f"fieldgate: {error}", err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(msgspec.json.encode(figures))
+    else:
+        title = "a quick pass: judges no goal" if quick else ""
+        Console().print(table_of(figures, title))
+    if any(figure.met is False for figure in figures):
+        raise typer.Exit(1)

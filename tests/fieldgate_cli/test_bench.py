@@ -1,0 +1,68 @@
+"""`fieldgate bench` through the front door: figures of the right shape, honest when small."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COLUMNS = {"bench", "work", "figure", "unit", "reference", "ratio", "goal", "met"}
+
+
+def bench(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """The figures of a quick pass; its status says that none was judged."""
+    run = subprocess.run(
+        [sys.executable, "-m", "fieldgate", "bench", *arguments, "--quick", "--json",
+         "--data-dir", str(folder)],
+        capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    figures: list[dict[str, Any]] = json.loads(run.stdout)
+    assert not list(folder.iterdir()), "the bench leaves nothing"
+    for figure in figures:
+        assert figure.keys() >= COLUMNS
+        assert figure["met"] is None
+        assert any("quick" in note for note in figure["notes"])
+        if figure["reference"] is not None:
+            assert figure["against"]
+            assert figure["ratio"] == pytest.approx(
+                figure["figure"] / figure["reference"], rel=0.01
+            )
+    return figures
+
+
+def troubles(figures: list[dict[str, Any]]) -> list[str]:
+    """What the bench says went wrong."""
+    return [
+        note
+        for figure in figures
+        for note in figure["notes"]
+        if not any(word in note for word in ("quick", "disturbed", "receipt after"))
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["--qos=0", "--qos=1", "--batch=50"])
+def test_ingest_accounts_for_every_message(tmp_path: Path, how: str) -> None:
+    figures = bench(tmp_path, "ingest", how, "--rate=1000")
+    cpu, half, rate = figures
+    assert not troubles(figures)
+    assert cpu["reference"] > 0
+    assert "mosquitto_sub" in cpu["against"]
+    assert half["unit"] == cpu["unit"] == "us"
+    assert rate["figure"] == 1000
+    assert {"gateway", "broker", "generator", "others"} == cpu["cores"].keys()
+
+
+@pytest.mark.slow
+def test_every_alarm_arrives_at_the_feed(tmp_path: Path) -> None:
+    figures = bench(tmp_path, "alarm")
+    assert not troubles(figures)
+    assert len(figures) == 9
+    for figure in figures:
+        assert figure["runs"] == 10
+        assert figure["figure"] > 0
