@@ -73,6 +73,11 @@ class Trial:
         """Note whether the right thing happened in time."""
         self._note(Check("liveness", what, held, str(figure)))
 
+    def require(self, what: str, held: bool) -> None:
+        """Note a liveness only where it is violated: it is asked again and again."""
+        if not held:
+            self.liveness(what, held, "not")
+
     def figure(self, text: str) -> None:
         """Note a figure that is shown and not judged."""
         self.figures.append(text)
