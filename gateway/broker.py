@@ -330,12 +330,19 @@ def _read_private(folder: Path) -> _Private:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole; only its owner may read it."""
+    """Replace a file as a whole, also if the power fails; only its owner may read it."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 @contextlib.contextmanager

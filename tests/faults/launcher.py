@@ -5,9 +5,9 @@ moment between a commit and its receipt, is reached by wrapping a function in th
 
 | seam | what |
 |---|---|
-| kill-after-commit:N | the gateway is killed once the Nth alarm is on disk, before anyone is told |
-| kill-after-incident:N | the core is killed once its Nth incident is on disk, before its ledger has it |
-| kill-before-answer:N | the core is killed once it has taken N alarms, before it answers the gateway |
+| kill-after-commit:N | the gateway dies once the Nth alarm is on disk, before anyone is told |
+| kill-after-incident:N | the core dies once its Nth incident is on disk, before its ledger has it |
+| kill-before-answer:N | the core dies once it has taken N alarms, before it answers the gateway |
 | no-deduplication | the gateway takes each message for a new one |
 | receipt-before-commit | the gateway's commits return at once and happen 0.3 s later |
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from simulators import ledger
 from simulators.ledger import Dispatched, Receipted, now_ms
 from tests.faults.experiment import Trial, experiment
 from tests.faults.parts import Core, Gateway, until
@@ -128,4 +127,8 @@ async def kill_dispatch_core(trial: Trial) -> None:
                 numbers[line.id].add(line.incident)
     more = [id_ for id_, incidents in numbers.items() if len(incidents) != 1]
     trial.safety("not exactly one incident", not more, len(more))
-    trial.liveness("taken again", 0 < held, f"{len(again)} of {len(numbers)} in {rounds} kills")
+    trial.liveness(
+        "taken again",
+        held > 0 and len(again) == len(numbers),
+        f"{len(again)} of {len(numbers)} in {rounds} kills",
+    )

@@ -1,0 +1,51 @@
+"""Experiment 5: the broker is killed again and again; the gateway starts it anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+from tests.faults.experiment import Trial, experiment
+from tests.faults.parts import until
+from tests.faults.town import Town
+
+
+@experiment(
+    number=5,
+    name="broker-killed",
+    breaks="kill -9 the broker, 30 times",
+    holds="devices resend; nothing lost",
+    full_s=240,
+    short_s=60,
+)
+async def broker_killed(trial: Trial) -> None:
+    waits_s: list[float] = []
+    loop = asyncio.get_running_loop()
+    async with Town(trial, boxes=6, cars=4, alarms_per_s=8, positions_per_s=40) as town:
+        for _ in range(trial.pick(full=30, short=5)):
+            await asyncio.sleep(trial.rng.uniform(0.2, 1.5))  # a random moment is the point
+            pid, began_s = town.gateway.broker_pid, loop.time()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            await until(_another_broker(town, pid), 20)
+            trial.require("receipts go on within 20 s", await town.field.receipts_go_on(20))
+            waits_s.append(loop.time() - began_s)
+        connects = town.field.state.connects
+        await town.judge()
+    trial.liveness(
+        "receipts go on after each kill within 20 s",
+        max(waits_s) <= 20,
+        f"{len(waits_s)} kills, p50 {sorted(waits_s)[len(waits_s) // 2]:.1f} s,"
+        f" max {max(waits_s):.1f} s",
+    )
+    trial.figure(f"{connects} connects of {len(town.devices)} devices")
+
+
+def _another_broker(town: Town, pid: int) -> Callable[[], Awaitable[bool]]:
+    async def is_there() -> bool:
+        return town.gateway.broker_pid != pid
+
+    return is_there
