@@ -31,7 +31,7 @@ from gateway.journal.base import (
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, decode_alarm, open_database, transaction
-from gateway.journal.writer import Writer
+from gateway.journal.writer import Cursors, Lane, Writer
 from protocols.model import Fix
 
 QUARANTINE_ROWS = 100_000
@@ -50,18 +50,35 @@ class SqliteJournal(SqliteReader):
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         make_room: Callable[[], bool] = lambda: False,
+        on_commit: Callable[[str, float], None] = lambda lane, seconds: None,
     ) -> None:
         super().__init__(folder)
         self._now_ms = now_ms
         self.pictures: PictureStore
         self.failed = asyncio.Event()
-        self._writer = Writer(self._commit_changes, self._commit_block, self._chore, make_room)
-        # Of the writer's thread alone:
+        self._cursors = Cursors()
+        # Two files, two threads: an alarm waits for no sync of telemetry.
+        self._upper = Writer(
+            "journal-priority",
+            [
+                Lane("priority", self._commit_changes, None, waits_for_room=True),
+                Lane("telemetry's", self._run_chores, 1, waits_for_room=False),
+                Lane("chores", self._run_chores, 1, waits_for_room=True),
+            ],
+            make_room=make_room,
+            on_commit=on_commit,
+        )
+        self._lower = Writer(
+            "journal-telemetry",
+            [Lane("telemetry", self._commit_blocks, 1, waits_for_room=False)],
+            make_room=make_room,
+            on_commit=on_commit,
+        )
+        self._main: sqlite3.Connection  # of the upper writer
+        # Of the lower writer:
         self._codec = BlockCodec()
-        self._cursor = 0
         self._numbers: dict[str, int] = {}
         self._day = ""
-        self._main: sqlite3.Connection
         self._telemetry: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -74,12 +91,14 @@ class SqliteJournal(SqliteReader):
         if day is not None:
             self._open_day(day[0])
         await super().__aenter__()
-        self._cursor = self._last
-        self._writer.start()
+        self._cursors.start(self._last)
+        self._upper.start()
+        self._lower.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._lower.stop)  # its last block may need the other
+        await asyncio.to_thread(self._upper.stop)
         await super().__aexit__()
         self.pictures.close()
         self._main.close()
@@ -89,17 +108,17 @@ class SqliteJournal(SqliteReader):
     @property
     def failure(self) -> str:
         """What made it fail, once ``failed`` is set."""
-        return str(self._writer.failure)
+        return str(self._upper.failure or self._lower.failure)
 
     def commit(self, change: Change) -> asyncio.Future[tuple[list[int], int]]:
         """Commit at once. A cursor of 0 stands for an event whose id was known already."""
-        future = self._writer.submit_change(change)
+        future = self._upper.submit("priority", change)
         future.add_done_callback(self._advance)
         return future
 
     def commit_block(self, block: Block) -> asyncio.Future[tuple[tuple[int, int], int]]:
         """Commit telemetry in its turn."""
-        future = self._writer.submit_block(block)
+        future = self._lower.submit("telemetry", block)
         future.add_done_callback(self._advance)
         return future
 
@@ -114,7 +133,7 @@ class SqliteJournal(SqliteReader):
                 "INSERT OR REPLACE INTO meta VALUES ('checkpoint', ?)", (checkpoint,)
             )
 
-        return self._writer.submit_chore(chore)
+        return self._upper.submit("chores", chore)
 
     async def save_feed_cursor(self, name: str, cursor: int) -> None:
         """See Reader."""
@@ -122,7 +141,7 @@ class SqliteJournal(SqliteReader):
         def chore() -> None:
             self._main.execute("INSERT OR REPLACE INTO feed VALUES (?, ?)", (name, cursor))
 
-        await self._writer.submit_chore(chore)
+        await self._upper.submit("chores", chore)
 
     def _advance(self, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
@@ -131,33 +150,43 @@ class SqliteJournal(SqliteReader):
             if not isinstance(failure, DiskFull):
                 self.failed.set()
             return
-        cursors, _ = future.result()
-        self._advance_to(max(cursors, default=0))
+        self._advance_to(self._cursors.settled)
 
     def _commit_changes(self, changes: Sequence[Change]) -> list[tuple[list[int], int]]:
         stored = self._now_ms()
-        outcomes = []
-        cursor = self._cursor
-        with transaction(self._main):
-            for change in changes:
-                if change == _BEAT:
-                    self._main.execute("INSERT OR REPLACE INTO meta VALUES ('beat', ?)", (stored,))
-                cursors = []
-                for event in change.events:
-                    body = _encode(msgspec.structs.replace(event, cursor=0, stored=stored))
-                    added = self._main.execute(
-                        "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?)",
-                        (cursor + 1, event.type, event.id, event.device, body),
-                    ).rowcount
-                    cursor += added
-                    cursors.append(cursor if added else 0)
-                if 0 not in cursors:
-                    for alarm in change.alarms:
-                        self._keep_alarm(alarm, cursors[0] if cursors else 0)
-                self._keep_quarantined(change.quarantined)
-                outcomes.append((cursors, stored))
-        self._cursor = cursor
+        outcomes: list[tuple[list[int], int]] = []
+        taken = None
+        try:
+            with transaction(self._main), self._cursors.lock:  # which is free while it commits
+                cursor = self._cursors.newest
+                for change in changes:
+                    cursors, cursor = self._keep_events(change, cursor, stored)
+                    outcomes.append((cursors, stored))
+                taken = self._cursors.take(cursor)
+        except BaseException:
+            self._cursors.settle(taken, is_kept=False)
+            raise
+        self._cursors.settle(taken, is_kept=True)
         return outcomes
+
+    def _keep_events(self, change: Change, cursor: int, stored: int) -> tuple[list[int], int]:
+        """Write all that a change adds, from the cursor on; gives its cursors, and the last one."""
+        if change == _BEAT:
+            self._main.execute("INSERT OR REPLACE INTO meta VALUES ('beat', ?)", (stored,))
+        cursors = []
+        for event in change.events:
+            body = _encode(msgspec.structs.replace(event, cursor=0, stored=stored))
+            added = self._main.execute(
+                "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?)",
+                (cursor + 1, event.type, event.id, event.device, body),
+            ).rowcount
+            cursor += added
+            cursors.append(cursor if added else 0)
+        if 0 not in cursors:
+            for alarm in change.alarms:
+                self._keep_alarm(alarm, cursors[0] if cursors else 0)
+        self._keep_quarantined(change.quarantined)
+        return cursors, cursor
 
     def _keep_alarm(self, alarm: AlarmRecord, cursor: int) -> None:
         self._main.execute(
@@ -194,45 +223,55 @@ class SqliteJournal(SqliteReader):
                     "DELETE FROM quarantine WHERE no <= ?", ((number or 0) - QUARANTINE_ROWS,)
                 )
 
+    def _commit_blocks(self, blocks: Sequence[Block]) -> list[tuple[tuple[int, int], int]]:
+        return [self._commit_block(block) for block in blocks]
+
     def _commit_block(self, block: Block) -> tuple[tuple[int, int], int]:
         stored = self._now_ms()
         if block.quarantined:
-            with transaction(self._main):
-                self._keep_quarantined(block.quarantined)
+            self._in_main(lambda: self._keep_quarantined(block.quarantined))
         if not block.entries:
-            return (self._cursor, self._cursor), stored
+            return (0, 0), stored
         if block.chunks:
             self.pictures.keep(block.chunks)
         self._number_devices(block)
         telemetry = self._telemetry_of(stored)
-        first, last = self._cursor + 1, self._cursor + len(block.entries)
         times = [e.message.t for e in block.entries if isinstance(e.message, Fix)]
-        row = (
-            first,
-            last,
-            min(times, default=1),
-            max(times, default=0),
-            self._codec.pack(block.entries, stored, self._numbers.__getitem__),
-        )
-        with transaction(telemetry):
-            telemetry.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?)", row)
-        self._cursor = last
+        least, most = min(times, default=1), max(times, default=0)
+        packed = self._codec.pack(block.entries, stored, self._numbers.__getitem__)
+        taken = None
+        try:
+            with transaction(telemetry), self._cursors.lock:  # which is free while it commits
+                first = self._cursors.newest + 1
+                last = first + len(block.entries) - 1
+                telemetry.execute(
+                    "INSERT INTO block VALUES (?, ?, ?, ?, ?)", (first, last, least, most, packed)
+                )
+                taken = self._cursors.take(last)
+        except BaseException:
+            self._cursors.settle(taken, is_kept=False)
+            raise
+        self._cursors.settle(taken, is_kept=True)
         return (first, last), stored
+
+    def _in_main(self, work: Callable[[], Any]) -> None:
+        """Have the upper writer commit something in its file, and wait for it."""
+        self._upper.call("telemetry's", work)
 
     def _number_devices(self, block: Block) -> None:
         new = {e.device for e in block.entries}.difference(self._numbers)
         if new:
             rows = [(len(self._numbers) + n, device) for n, device in enumerate(sorted(new), 1)]
-            with transaction(self._main):
-                self._main.executemany("INSERT INTO device VALUES (?, ?)", rows)
+            self._in_main(lambda: self._main.executemany("INSERT INTO device VALUES (?, ?)", rows))
             self._numbers.update((device, no) for no, device in rows)
 
     def _telemetry_of(self, stored: int) -> sqlite3.Connection:
         day = f"telemetry-{datetime.fromtimestamp(stored / 1000, UTC):%Y-%m-%d}.db"
         if day > self._day:  # a clock that went back goes on in the newest file
             self._open_day(day)  # before its name is known: a reader needs its table
-            with transaction(self._main):
-                self._main.execute("INSERT INTO day VALUES (?, ?)", (self._cursor + 1, day))
+            with self._cursors.lock:
+                row = (self._cursors.newest + 1, day)
+            self._in_main(lambda: self._main.execute("INSERT INTO day VALUES (?, ?)", row))
         assert self._telemetry is not None
         return self._telemetry
 
@@ -246,9 +285,9 @@ class SqliteJournal(SqliteReader):
         os.close(folder)
         self._day = name
 
-    def _chore(self, chore: Callable[[], Any]) -> Any:
+    def _run_chores(self, chores: Sequence[Callable[[], Any]]) -> list[Any]:
         with transaction(self._main):
-            return chore()
+            return [chore() for chore in chores]
 
     def recover(self) -> Recovered:
         """The states at the last checkpoint. Blocks: for the start."""

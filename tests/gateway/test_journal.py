@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from gateway.journal.base import (
     EventType,
     Telemetry,
 )
+from gateway.journal.reading import transaction
 from gateway.journal.sqlite import SqliteJournal, migrate
 from protocols.model import Fix
 
@@ -98,6 +102,32 @@ async def test_an_alarm_is_committed_before_telemetry_that_waited_longer(tmp_pat
         (cursor,), _ = await journal.commit(Change([alarm(1)]))
         done = await asyncio.gather(*blocks)
         assert cursor < done[-1][0][0]
+
+
+async def test_an_alarm_waits_for_no_telemetry_and_is_read_after_what_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    @contextlib.contextmanager
+    def slow(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        with transaction(connection):
+            yield connection
+            if connection is journal._telemetry:
+                under_way.set()
+                go_on.wait(5)
+
+    async with SqliteJournal(tmp_path) as journal:
+        await journal.commit_block(block(1))
+        monkeypatch.setattr(sqlite, "transaction", slow)
+        telemetry = journal.commit_block(block(4))
+        assert await asyncio.to_thread(under_way.wait, 5)
+        assert (await journal.commit(Change([alarm(1)])))[0] == [7]
+        assert not telemetry.done()
+        assert await cursors(journal) == [1, 2, 3]  # a feed that saw 7 would never ask for 4 to 6
+        go_on.set()
+        assert (await telemetry)[0] == (4, 6)
+        assert await cursors(journal) == [1, 2, 3, 4, 5, 6, 7]
 
 
 async def test_after_a_failed_commit_nothing_is_committed_any_more(

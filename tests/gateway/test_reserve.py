@@ -141,7 +141,7 @@ async def test_an_alarm_waits_for_room_and_telemetry_is_told_that_there_is_none(
         waiting = journal.commit(large(1))
         await asyncio.wait_for(full.asked.wait(), 5)
         assert not waiting.done()
-        blocks = [journal.commit_block(block(first, 1000)) for first in (10, 2000)]
+        blocks = [journal.commit_block(block(first, 9000)) for first in (10, 10_000)]
         for each in blocks:
             with pytest.raises(DiskFull):
                 await asyncio.wait_for(each, 5)
