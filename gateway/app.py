@@ -26,8 +26,9 @@ from gateway.checkpoint import Checkpoints
 from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
 from gateway.feeds.stream import LiveFeed
 from gateway.feeds.webhook import WebhookFeed
-from gateway.ingress.mqtt import Account, LaneClient
-from gateway.intake import Intake, priority_filters, telemetry_filters
+from gateway.ingress.bulk import BulkClient
+from gateway.ingress.mqtt import Account, PriorityClient
+from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
 from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
@@ -37,6 +38,7 @@ from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
 from gateway.reserve import DiskState, Room
+from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 
@@ -72,6 +74,7 @@ class Directory:
         self._registry = registry
         self._generation = registry.generation()
         self._known: dict[str, Registered | None] = {}
+        self.on_change: Callable[[], None] = self._known.clear
 
     def __call__(self, device: str) -> Registered | None:
         """What is registered of a device; None if it is unknown or revoked."""
@@ -91,6 +94,7 @@ class Directory:
             if generation != self._generation:
                 self._generation = generation
                 self._known.clear()
+                self.on_change()
 
 
 async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
@@ -170,6 +174,7 @@ def _build(
 ) -> House:
     ledger, touched = Ledger(), set[str]()
     twins = Twins(now_ms=now_ms, stale_after_s=settings.stale_after_s)
+    tails = Tails(twins)
     receipts = Receipts(
         prefix=settings.prefix,
         ledger=ledger,
@@ -178,13 +183,6 @@ def _build(
         publish=publish,
         now_s=time.monotonic,
     )
-
-    def admits(channel: str) -> bool:
-        is_admitted = room.admits(channel)
-        if not is_admitted:
-            metrics.disk_refused.labels(channel).inc()
-        return is_admitted
-
     alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
     media = Media(store=journal.pictures, journal=journal, now_ms=now_ms)
     priority = Pipeline(
@@ -198,26 +196,26 @@ def _build(
         touched=touched,
         now_ms=now_ms,
     )
+    doorstep = Doorstep(prefix=settings.prefix, journal=journal, metrics=metrics)
     telemetry = TelemetryPipeline(
         journal=journal,
         ledger=ledger,
         twins=twins,
+        tails=tails,
         receipts=receipts,
+        arrival=doorstep.arrival,
         registered=directory,
         metrics=metrics,
         touched=touched,
         on_chunk=media.chunk_held,
-        admits=admits,
-    )
-    intake = Intake(
-        prefix=settings.prefix,
-        priority=priority,
-        telemetry=telemetry,
-        journal=journal,
-        metrics=metrics,
+        admits=room.admits,
         now_ms=now_ms,
     )
-    checkpoints = Checkpoints(journal=journal, ledger=ledger, twins=twins, touched=touched)
+    directory.on_change = telemetry.forget_registered
+    intake = Intake(doorstep=doorstep, priority=priority, metrics=metrics, now_ms=now_ms)
+    checkpoints = Checkpoints(
+        journal=journal, ledger=ledger, twins=twins, tails=tails, touched=touched
+    )
     return House(
         journal, ledger, twins, receipts, alarms, media, checkpoints, priority, telemetry, intake
     )
@@ -235,8 +233,10 @@ async def _serve(
 ) -> None:
     """Open the journal and serve, once; CommitFailed in a group when the journal fails."""
     prefix, metrics, directory = settings.prefix, Metrics(), Directory(registry)
-    upper = LaneClient(brokers.priority, priority_filters(prefix), receive_maximum=PRIORITY_RECEIVE)
-    lower = LaneClient(
+    upper = PriorityClient(
+        brokers.priority, priority_filters(prefix), receive_maximum=PRIORITY_RECEIVE
+    )
+    lower = BulkClient(
         brokers.telemetry, telemetry_filters(prefix), receive_maximum=TELEMETRY_RECEIVE
     )
 
@@ -287,8 +287,8 @@ async def _serve(
         )
         for_ever = {
             "journal": _until_failed(journal),
-            "priority client": upper.run_acknowledging_after(house.intake.take_priority),
-            "telemetry client": lower.run(house.intake.take_telemetry),
+            "priority client": upper.run(house.intake.take),
+            "telemetry client": lower.run(house.telemetry.offer),
             "telemetry": house.telemetry.run(),
             "receipts": house.receipts.run(),
             "pictures": house.media.run(),

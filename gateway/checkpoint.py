@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gateway.journal.base import BLOCK_TYPES, Event, EventType, Journal
 from gateway.ledger import Ledger
+from gateway.tail import Tails
 from gateway.twins import Twin, Twins
 from protocols.model import DutyReport, Fix, Lane, LostRange, Presence, Status
 
@@ -45,11 +46,18 @@ class Checkpoints:
     """
 
     def __init__(
-        self, *, journal: Journal, ledger: Ledger, twins: Twins, touched: set[str]
+        self,
+        *,
+        journal: Journal,
+        ledger: Ledger,
+        twins: Twins,
+        tails: Tails,
+        touched: set[str],
     ) -> None:
         self._journal = journal
         self._ledger = ledger
         self._twins = twins
+        self._tails = tails
         self._touched = touched
         self._cursor = 0
 
@@ -119,18 +127,26 @@ class Checkpoints:
         match event.type:
             case EventType.POSITION:
                 fix = Fix(**data)
-                ledger.remember(fix.boot, fix.seq, fix)
+                self._remember(event.device, fix)
                 twin.take_fix(fix, event.received)
             case EventType.STATUS:
                 lost = tuple(LostRange(*each) for each in data.get("lost", ()))
                 status = Status(**{**data, "lost": lost or None})
-                ledger.remember(status.boot, status.seq, status)
+                self._remember(event.device, status)
                 twin.take_status(status, event.received)
                 self._ledger.give_up(event.device, lost)
             case EventType.DUTY:
                 twin.take_duty(msgspec.convert(data, DutyReport), event.received)
             case EventType.PRESENCE:
                 twin.take_presence(Presence(**data))
+
+    def _remember(self, device: str, message: Fix | Status) -> None:
+        tail = self._tails.of(device)
+        if tail.is_newer(message.boot, message.t):
+            window = self._ledger.of(device).window(message.boot, Lane.TELEMETRY)
+            tail.follow(message.boot, window)
+        if message.boot == tail.boot:
+            tail.remember(message.seq, message)
 
 
 def _storable(twin: Twin) -> Twin:

@@ -1,4 +1,4 @@
-"""From the broker's deliveries to the lanes: whose message it is, on which channel, since when."""
+"""From the broker's deliveries to arrivals: whose message it is, and on which channel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from gateway.arrival import Arrival, quarantined
 from gateway.journal.base import Change, CommitFailed, Journal
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
-from gateway.telemetry import TelemetryPipeline
 from protocols.errors import TopicInvalid
 from protocols.model import Lane
 from protocols.native import topics
@@ -48,30 +47,59 @@ class Delivery(Protocol):
     def retained(self) -> bool: ...
 
 
+class Doorstep:
+    """Reads topics. What is wrong with one goes into quarantine, here for both lanes."""
+
+    def __init__(self, *, prefix: str, journal: Journal, metrics: Metrics) -> None:
+        self._prefix = prefix
+        self._journal = journal
+        self._metrics = metrics
+        self._topics: dict[str, topics.Topic] = {}
+
+    def arrival(
+        self, topic: str, payload: bytes, received: int, qos: int, retained: bool
+    ) -> Arrival | None:
+        """The delivery with whose it is; None if its topic is none of the contract's."""
+        parts = self._topics.get(topic)
+        if parts is None:
+            try:
+                parts = topics.parse(self._prefix, topic)
+            except TopicInvalid as error:
+                self._refuse(topic, payload, received, str(error))
+                return None
+            if len(self._topics) < TOPICS_KEPT:
+                self._topics[topic] = parts
+        return Arrival(topic, parts.device, parts.channel, payload, received, qos, retained)
+
+    def _refuse(self, topic: str, payload: bytes, received: int, detail: str) -> None:
+        self._metrics.refused.labels(TopicInvalid.reason).inc()
+        device = topic.split("/")[2] if topic.count("/") > 2 else ""
+        arrival = Arrival(topic, device, "", payload, received)
+        aside = quarantined(arrival, TopicInvalid.reason, detail)
+        self._journal.commit(Change(quarantined=(aside,)))
+
+
 class Intake:
-    """The front door. What is wrong with a topic goes into quarantine here."""
+    """The priority lane's front door."""
 
     def __init__(
         self,
         *,
-        prefix: str,
+        doorstep: Doorstep,
         priority: Pipeline,
-        telemetry: TelemetryPipeline,
-        journal: Journal,
         metrics: Metrics,
         now_ms: Callable[[], int],
     ) -> None:
-        self._prefix = prefix
+        self._doorstep = doorstep
         self._priority = priority
-        self._telemetry = telemetry
-        self._journal = journal
         self._metrics = metrics
         self._now_ms = now_ms
-        self._topics: dict[str, topics.Topic] = {}
 
-    async def take_priority(self, delivery: Delivery) -> None:
+    async def take(self, delivery: Delivery) -> None:
         """Return when the message may be acknowledged to the broker; else raise CommitFailed."""
-        arrival = self._arrival(delivery)
+        arrival = self._doorstep.arrival(
+            delivery.topic, delivery.payload, self._now_ms(), delivery.qos, delivery.retained
+        )
         if arrival is None:
             return
         try:
@@ -82,36 +110,3 @@ class Intake:
             log.exception("message_failed", topic=arrival.topic, payload=arrival.payload.hex())
             self._metrics.errors.inc()
             await self._priority.take_unread(arrival, "internal_error", "see the gateway's log")
-
-    def take_telemetry(self, delivery: Delivery) -> None:
-        """Hand the message over to the next group."""
-        arrival = self._arrival(delivery)
-        if arrival is not None and arrival.channel not in PRIORITY_CHANNELS:
-            self._telemetry.offer(arrival)
-
-    def _arrival(self, delivery: Delivery) -> Arrival | None:
-        topic = self._topics.get(delivery.topic)
-        if topic is None:
-            try:
-                topic = topics.parse(self._prefix, delivery.topic)
-            except TopicInvalid as error:
-                self._refuse(delivery, str(error))
-                return None
-            if len(self._topics) < TOPICS_KEPT:
-                self._topics[delivery.topic] = topic
-        return Arrival(
-            delivery.topic,
-            topic.device,
-            topic.channel,
-            delivery.payload,
-            self._now_ms(),
-            delivery.qos,
-            delivery.retained,
-        )
-
-    def _refuse(self, delivery: Delivery, detail: str) -> None:
-        self._metrics.refused.labels(TopicInvalid.reason).inc()
-        device = delivery.topic.split("/")[2] if delivery.topic.count("/") > 2 else ""
-        arrival = Arrival(delivery.topic, device, "", delivery.payload, self._now_ms())
-        aside = quarantined(arrival, TopicInvalid.reason, detail)
-        self._journal.commit(Change(quarantined=(aside,)))

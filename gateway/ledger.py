@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from typing import Any
-from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -15,11 +13,6 @@ from protocols.native.sequence import Window
 
 MAX_BOOTS = 64
 """Boots remembered per device. Telemetry of an older one would be kept a second time."""
-
-RECENT = 64
-"""Telemetry messages per device whose bodies are compared when they come again."""
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Counts(Struct):
@@ -34,12 +27,11 @@ class Counts(Struct):
 class DeviceLedger:
     """One device's windows, of the ``MAX_BOOTS`` boots that were new last."""
 
-    __slots__ = ("_recent", "counts", "windows")
+    __slots__ = ("counts", "windows")
 
     def __init__(self) -> None:
         self.windows: dict[tuple[int, Lane], Window] = {}
         self.counts = Counts()
-        self._recent: array[int] | None = None
 
     def window(self, boot: int, lane: Lane) -> Window:
         """The window of that boot and lane, new if need be."""
@@ -60,24 +52,6 @@ class DeviceLedger:
     def boots(self) -> list[int]:
         """The boots known, oldest first."""
         return sorted({boot for boot, _ in self.windows})
-
-    def remember(self, boot: int, seq: int, body: object) -> None:
-        """Keep a telemetry message's checksum, to tell a repetition from a conflict."""
-        if self._recent is None:
-            self._recent = array("Q", bytes(8 * RECENT))
-        self._recent[seq % RECENT] = _tagged(boot, seq, body)
-
-    def contradicts(self, boot: int, seq: int, body: object) -> bool:
-        """Whether another body under the same number is remembered."""
-        if self._recent is None:
-            return False
-        seen, this = self._recent[seq % RECENT], _tagged(boot, seq, body)
-        return seen >> 32 == this >> 32 and seen != this
-
-
-def _tagged(boot: int, seq: int, body: object) -> int:
-    tag = (boot * 2654435761 + seq) & 0xFFFFFFFF or 1
-    return tag << 32 | crc32(_encode(body))
 
 
 class Ledger:

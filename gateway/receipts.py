@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -38,9 +39,11 @@ class Down(NamedTuple):
 class _Owed:
     """What one device's boot is owed. Times by the event loop's clock, in seconds."""
 
-    __slots__ = ("asked", "count", "gap_since", "since")
+    __slots__ = ("asked", "boot", "count", "device", "gap_since", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, device: str, boot: int) -> None:
+        self.device = device
+        self.boot = boot
         self.count = 0
         self.since = 0.0
         self.gap_since: float | None = None
@@ -67,17 +70,22 @@ class Receipts:
         self._publish = publish
         self._now_s = now_s
         self._owed: dict[tuple[str, int], _Owed] = {}
+        self._due: deque[tuple[float, _Owed]] = deque()  # since when telemetry is owed, in order
+        self._gaps: dict[tuple[str, int], _Owed] = {}
 
     def stage(self, alarm: AlarmRecord) -> None:
         """An alarm reached a stage."""
         if alarm.seq:
             self.at_once(alarm.device, alarm.boot, [alarm_stage(alarm)])
 
-    def telemetry(self, device: str, boot: int, count: int) -> None:
+    def telemetry(self, device: str, boot: int, count: int, *, has_gap: bool) -> None:
         """So many more telemetry messages are committed, or came again."""
-        owed = self._watch_gaps(device, boot)
-        if owed.count == 0:
+        owed = self._owed_to(device, boot)
+        if has_gap is (owed.gap_since is None):
+            self._watch_gap(owed)
+        if not owed.count:
             owed.since = self._now_s()
+            self._due.append((owed.since, owed))
         owed.count += count
         if owed.count >= TELEMETRY_COUNT:
             self.at_once(device, boot)
@@ -105,36 +113,42 @@ class Receipts:
     def send_due(self) -> None:
         """Send what is due now."""
         now = self._now_s()
-        for (device, boot), owed in list(self._owed.items()):
-            receipt_due = owed.count > 0 and now - owed.since >= TELEMETRY_S
-            if receipt_due or self._ask_due(device, owed, now):
-                self.at_once(device, boot)
-            if owed.count == 0 and owed.gap_since is None:
-                del self._owed[device, boot]
+        while self._due and now - self._due[0][0] >= TELEMETRY_S:
+            since, owed = self._due.popleft()
+            if owed.count and owed.since == since:
+                self.at_once(owed.device, owed.boot)
+        for owed in list(self._gaps.values()):
+            if self._ask_due(owed, now):
+                self.at_once(owed.device, owed.boot)
 
-    def _ask_due(self, device: str, owed: _Owed, now: float) -> bool:
+    def _ask_due(self, owed: _Owed, now: float) -> bool:
         return (
             owed.gap_since is not None
             and now - owed.gap_since >= ASK_S
             and now - owed.asked >= ASK_AGAIN_S
-            and self._twins.of(device).online is not False
+            and self._twins.of(owed.device).online is not False
         )
 
-    def _watch_gaps(self, device: str, boot: int) -> _Owed:
+    def _owed_to(self, device: str, boot: int) -> _Owed:
         owed = self._owed.get((device, boot))
         if owed is None:
-            owed = self._owed[device, boot] = _Owed()
-        windows = self._ledger.of(device)
-        if any(windows.look(boot, lane).has_gap for lane in Lane):
-            if owed.gap_since is None:
-                owed.gap_since = self._now_s()
-        else:
-            owed.gap_since = None
+            owed = self._owed[device, boot] = _Owed(device, boot)
         return owed
+
+    def _watch_gap(self, owed: _Owed) -> None:
+        """Look whether a lane of that boot has a gap, and since when."""
+        windows = self._ledger.of(owed.device)
+        if not any(windows.look(owed.boot, lane).has_gap for lane in Lane):
+            owed.gap_since = None
+            self._gaps.pop((owed.device, owed.boot), None)
+        elif owed.gap_since is None:
+            owed.gap_since = self._now_s()
+            self._gaps[owed.device, owed.boot] = owed
 
     def at_once(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
         """Tell the device now what is held of that boot, what is missing, and these stages."""
-        owed = self._watch_gaps(device, boot)
+        owed = self._owed_to(device, boot)
+        self._watch_gap(owed)
         now = self._now_s()
         windows = self._ledger.of(device)
         miss: dict[Lane, list[tuple[int, int]]] = {}
@@ -163,6 +177,8 @@ class Receipts:
             alarms=list(alarms),
         )
         owed.count = 0
+        if owed.gap_since is None:
+            del self._owed[device, boot]
         self._publish(
             Down(
                 topics.down(self._prefix, device, topics.Down.RECEIPT),

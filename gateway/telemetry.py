@@ -1,10 +1,15 @@
-"""Telemetry in groups: decode -> commit -> receipt -> state -> feed, 50 ms at a time."""
+"""Telemetry in groups: decode -> commit -> receipt -> state -> feed, 50 ms at a time.
+
+A city's positions are nearly all alike: the device's next number, in MessagePack, from a clock
+that is right. ``_take_usual`` takes these with as few steps as they need, and leaves every other
+message to ``_take``, which asks all the questions (docs/decisions/0008).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -24,24 +29,39 @@ from gateway.journal.base import (
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts
-from gateway.twins import Twins, clock_flags
+from gateway.tail import MASK, RECENT, Tail, Tails
+from gateway.twins import EARLIEST_MS, SKEW_MS, Twins, clock_flags
 from protocols.errors import ProtocolError
-from protocols.model import Fix, Lane, MediaChunk, Status, message_id
-from protocols.native import codec, media
+from protocols.model import (
+    MAX_FIXES,
+    MAX_MESSAGE_BYTES,
+    Fix,
+    Lane,
+    MediaChunk,
+    Status,
+    message_id,
+)
+from protocols.mqtt import Publish, is_retained, qos
+from protocols.native import codec, media, topics
+from protocols.native.sequence import Window
 from protocols.native.topics import Up
 
 log = structlog.get_logger()
 
 GROUP_S = 0.05
-GROUP_MESSAGES = 1000
-SLICE_MESSAGES = 100
+GROUP_SLICES = 10
+SLICE_MESSAGES = 200
 """An alarm that comes while a group is decoded waits for no more than so many messages."""
 
 MAX_WAITING = 50_000
 """Messages waiting beyond which telemetry is shed: alarms never wait for it."""
 
+CHANNELS = frozenset(channel for channel, lane in topics.LANES.items() if lane is Lane.TELEMETRY)
+
 TelemetryMessage = Fix | Status | MediaChunk
 Item = TelemetryMessage | codec.Refused
+
+_DELAYED, _SKEWED = ("delayed",), ("clock_skewed",)
 
 
 class Held(NamedTuple):
@@ -53,15 +73,27 @@ class Held(NamedTuple):
 
 
 class Group:
-    """What one group adds: to the journal, and after the commit to what is known."""
+    """What one group adds: to the journal, and after the commit to what is known.
+
+    ``tails``: the devices whose positions were taken the quick way. ``numbers`` and ``owed``
+    are of all others, by device and boot.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Telemetry] = []
         self.chunks: list[Chunk] = []
         self.quarantined: list[Quarantined] = []
+        self.tails: list[Tail] = []
         self.held: list[Held] = []
-        self.numbers: set[tuple[str, int, int]] = set()
+        self.numbers: dict[tuple[str, int], Window] = {}
         self.owed: Counter[tuple[str, int]] = Counter()
+
+    def window(self, device: str, boot: int) -> Window:
+        """The numbers of that device and boot in this group."""
+        window = self.numbers.get((device, boot))
+        if window is None:
+            window = self.numbers[device, boot] = Window()
+        return window
 
 
 class TelemetryPipeline:
@@ -73,106 +105,231 @@ class TelemetryPipeline:
         journal: Journal,
         ledger: Ledger,
         twins: Twins,
+        tails: Tails,
         receipts: Receipts,
+        arrival: Callable[[str, bytes, int, int, bool], Arrival | None],
         registered: Callable[[str], Registered | None],
         metrics: Metrics,
         touched: set[str],
         on_chunk: Callable[[Chunk], None],
         admits: Callable[[str], bool] = lambda channel: True,
+        now_ms: Callable[[], int],
     ) -> None:
         self._journal = journal
         self._ledger = ledger
         self._twins = twins
         self._receipts = receipts
+        self._arrival = arrival
         self._registered = registered
         self._metrics = metrics
         self._touched = touched  # devices that the next checkpoint has to keep
         self._on_chunk = on_chunk
         self._admits = admits  # whether the disk has room for what comes on a channel
-        self._waiting: deque[Arrival] = deque()
+        self._now_ms = now_ms
+        self._tails = tails
+        self._usual: dict[bytes, Tail] = {}  # by the topic of the device's positions
+        self._slices: deque[tuple[int, Sequence[Publish]]] = deque()
+        self._waiting = 0
         self._filled = asyncio.Event()
 
     @property
     def waiting(self) -> int:
         """Messages that wait to be decoded."""
-        return len(self._waiting)
+        return self._waiting
 
-    def offer(self, arrival: Arrival) -> None:
-        """Hand over one message; it is shed if too many wait, or the disk has no room for it."""
-        if not self._admits(arrival.channel):
-            return
-        if len(self._waiting) >= MAX_WAITING:
-            self._metrics.shed.inc()
-            return
-        self._waiting.append(arrival)
+    def offer(self, publishes: Sequence[Publish]) -> None:
+        """Hand over messages that have come just now; they are shed if too many wait."""
+        room = max(0, MAX_WAITING - self._waiting)
+        if len(publishes) > room:
+            self._metrics.shed.inc(len(publishes) - room)
+            publishes = publishes[:room]
+        received = self._now_ms()
+        for at in range(0, len(publishes), SLICE_MESSAGES):
+            self._slices.append((received, publishes[at : at + SLICE_MESSAGES]))
+        self._waiting += len(publishes)
         self._filled.set()
+
+    def forget_registered(self) -> None:
+        """The registry has changed: ask it again for every device."""
+        self._usual.clear()
 
     async def run(self) -> None:
         """Take groups for ever. Raise CommitFailed when the journal cannot keep them."""
         while True:
             await self._filled.wait()
-            if len(self._waiting) < GROUP_MESSAGES:
+            if len(self._slices) < GROUP_SLICES:
                 await asyncio.sleep(GROUP_S)
             await self.take_group()
-            if not self._waiting:
+            if not self._slices:
                 self._filled.clear()
 
     async def finish(self) -> None:
         """Take all that waits: the last thing before the journal is closed."""
-        while self._waiting:
+        while self._slices:
             await self.take_group()
 
     async def take_group(self) -> None:
         """Take what waits, up to one group."""
-        group = Group()
-        for count in range(min(len(self._waiting), GROUP_MESSAGES)):
-            if count % SLICE_MESSAGES == SLICE_MESSAGES - 1:
-                await asyncio.sleep(0)
-            arrival = self._waiting.popleft()
-            try:
-                self._decode(arrival, group)
-            except Exception:
-                log.exception("message_failed", topic=arrival.topic, payload=arrival.payload.hex())
-                self._metrics.errors.inc()
-                self._refuse(arrival, group, "internal_error", "see the gateway's log")
+        group, room = Group(), GROUP_SLICES * SLICE_MESSAGES
+        while self._slices and room > 0:
+            received, publishes = self._slices.popleft()
+            self._waiting -= len(publishes)
+            room -= len(publishes)
+            self._take_usual(group, received, publishes)
+            await asyncio.sleep(0)
         if group.entries or group.quarantined:
             block = Block(group.entries, group.chunks, group.quarantined)
             try:
                 await self._journal.commit_block(block)
             except DiskFull:
-                self._metrics.shed.inc(len(group.entries))
-                return
-        self._hold(group)
+                return self._shed(group)
+        await self._hold(group)
         self._know(group)
 
-    def _decode(self, arrival: Arrival, group: Group) -> None:
+    def _shed(self, group: Group) -> None:
+        """Nothing of the group is held: it is as if it had not come."""
+        self._metrics.shed.inc(len(group.entries))
+        for tail in (*group.tails, *(self._tails.of(device) for device, _ in group.numbers)):
+            tail.start_over()
+
+    # decode: the usual position ----------------------------------------------------------
+
+    def _take_usual(self, group: Group, received: int, publishes: Sequence[Publish]) -> None:
+        """Take each device's usual next position here, and any other message by ``_take``."""
+        usual = self._usual if self._admits(Up.POS) else {}
+        decode, entries = codec.decode_usual, group.entries
+        taken = 0
+        for publish in publishes:
+            topic, payload, _ = publish
+            tail = usual.get(topic)
+            if tail is None or len(payload) > MAX_MESSAGE_BYTES:
+                self._take(group, received, publish)
+                continue
+            try:
+                found = decode(payload)
+            except codec.REFUSALS:
+                self._take(group, received, publish)
+                continue
+            if type(found) is list:
+                if not self._take_run(group, received, tail, found):
+                    self._take(group, received, publish)
+                    continue
+            else:
+                seq, t = found.seq, found.t
+                seen_ms = received - t
+                if not (
+                    seq == tail.top + 1
+                    and found.boot == tail.boot
+                    and seen_ms >= tail.least_ms
+                    and received < tail.clock_until_ms
+                    and t > tail.t
+                ):
+                    self._take(group, received, publish)
+                    continue
+                tail.top, tail.t = seq, t
+                tail.sums[seq % RECENT] = hash(found) & MASK
+                if not tail.count:
+                    group.tails.append(tail)
+                tail.count += 1
+                tail.fix, tail.received = found, received
+                flags = () if seen_ms <= SKEW_MS else _DELAYED
+                entries.append(Telemetry(tail.device, received, tail.offset_ms, flags, found))
+            taken += 1
+        if taken:
+            self._metrics.received.labels(Up.POS).inc(taken)
+
+    def _take_run(self, group: Group, received: int, tail: Tail, fixes: list[Fix]) -> bool:
+        """Take an array of the backlog if it is one run of new numbers; whether it was."""
+        if not 0 < len(fixes) <= MAX_FIXES or fixes[0].t < EARLIEST_MS:
+            return False
+        device, boot = tail.device, fixes[0].boot
+        first, last = fixes[0].seq, fixes[-1].seq
+        self._fold(group, tail)
+        held = self._ledger.of(device).look(boot, Lane.TELEMETRY)
+        pending = group.window(device, boot)
+        if not (held.is_free(first, last) and pending.is_free(first, last) and held.has_room(last)):
+            return False
+        seq, t = first, fixes[0].t - 1
+        for fix in fixes:
+            if not (fix.seq == seq and fix.t > t and fix.boot == boot):
+                return False
+            seq, t = seq + 1, fix.t
+        if t > received + SKEW_MS:
+            return False
+        offset_ms = tail.twin.clock.observe(t, received)  # the newest: it shows the least delay
+        tail.read_clock()
+        # As clock_flags has it, for times that are neither ahead nor absurd.
+        is_sound = offset_ms is None or abs(offset_ms) <= SKEW_MS
+        since_t, late = received - SKEW_MS, _DELAYED if is_sound else _SKEWED
+        group.entries += [
+            Telemetry(device, received, offset_ms, () if fix.t >= since_t else late, fix)
+            for fix in fixes
+        ]
+        pending.add_range(first, last)
+        if boot == tail.boot and last > tail.top - RECENT:
+            tail.remember_run(first, fixes)
+        group.owed[device, boot] += len(fixes)
+        group.held.append(Held(device, fixes[-1], received))
+        return True
+
+    # decode: any message -----------------------------------------------------------------
+
+    def _take(self, group: Group, received: int, publish: Publish) -> None:
+        """Take one message, whatever it is."""
+        topic, payload, head = publish
+        arrival = self._arrival(
+            topic.decode("utf-8", "replace"), payload, received, qos(head), is_retained(head)
+        )
+        if arrival is None or arrival.channel not in CHANNELS:
+            return  # of the priority lane's channels it is the other client's to take
+        if not self._admits(arrival.channel):
+            self._metrics.disk_refused.labels(arrival.channel).inc()
+            return
         self._metrics.received.labels(arrival.channel).inc()
+        try:
+            self._decode(arrival, group)
+        except Exception:
+            log.exception("message_failed", topic=arrival.topic, payload=arrival.payload.hex())
+            self._metrics.errors.inc()
+            self._refuse(arrival, group, "internal_error", "see the gateway's log")
+
+    def _decode(self, arrival: Arrival, group: Group) -> None:
         try:
             items = list(_read(arrival))
         except ProtocolError as error:
             return self._refuse(arrival, group, error.reason, str(error))
         if self._registered(arrival.device) is None:
             return self._refuse(arrival, group, "unregistered", "telemetry of an unknown device")
+        tail = self._tails.of(arrival.device)
+        self._fold(group, tail)
         for item in items:
             if isinstance(item, codec.Refused):
-                self._refuse_item(arrival, group, item)
-            elif self._is_new(arrival, group, item):
-                self._add(arrival, group, item)
-        twin = self._twins.of(arrival.device)
-        twin.speaks_json = codec.is_json(arrival.payload)
-        twin.heard(arrival.received)
+                self._refuse_item(arrival, group, tail, item)
+            elif self._is_new(arrival, group, tail, item):
+                self._add(arrival, group, tail, item)
+        tail.twin.speaks_json = codec.is_json(arrival.payload)
+        tail.twin.heard(arrival.received)
+        tail.read_clock()
+        if arrival.channel == Up.POS:
+            self._usual[arrival.topic.encode()] = tail
 
-    def _is_new(self, arrival: Arrival, group: Group, item: TelemetryMessage) -> bool:
-        device, number = arrival.device, (arrival.device, item.boot, item.seq)
-        if not self._is_known(group, number):
-            if not self._ledger.of(device).look(item.boot, Lane.TELEMETRY).has_room(item.seq):
+    def _fold(self, group: Group, tail: Tail) -> None:
+        """What was taken the quick way so far is in the group like all else."""
+        if tail.since <= tail.top:
+            group.window(tail.device, tail.boot).add_range(tail.since, tail.top)
+            tail.since = tail.top + 1
+
+    def _is_new(self, arrival: Arrival, group: Group, tail: Tail, item: TelemetryMessage) -> bool:
+        device = arrival.device
+        numbers, ledger = group.window(device, item.boot), self._ledger.of(device)
+        if item.seq not in numbers and not self._holds(device, item.boot, item.seq):
+            if not ledger.look(item.boot, Lane.TELEMETRY).has_room(item.seq):
                 self._metrics.shed.inc()  # it leaves too many gaps: the older ones come first
                 return False
-            group.numbers.add(number)
+            numbers.add(item.seq)
             return True
         group.owed[device, item.boot] += 1  # the device asks for its receipt
-        ledger = self._ledger.of(device)
-        if ledger.contradicts(item.boot, item.seq, item):
+        if tail.contradicts(item.boot, item.seq, item):
             ledger.counts.conflicts += 1
             self._metrics.conflicts.inc()
             name = message_id(device, item.boot, Lane.TELEMETRY, item.seq)
@@ -184,41 +341,81 @@ class TelemetryPipeline:
             self._metrics.duplicates.labels(Lane.TELEMETRY).inc()
         return False
 
-    def _is_known(self, group: Group, number: tuple[str, int, int]) -> bool:
-        """Whether the message of that device, boot and number is held, or in the group."""
-        device, boot, seq = number
-        return number in group.numbers or self._ledger.holds(device, boot, Lane.TELEMETRY, seq)
+    def _holds(self, device: str, boot: int, seq: int) -> bool:
+        return self._ledger.holds(device, boot, Lane.TELEMETRY, seq)
 
-    def _add(self, arrival: Arrival, group: Group, item: TelemetryMessage) -> None:
-        offset_ms = self._twins.of(arrival.device).clock.observe(item.t, arrival.received)
-        self._ledger.of(arrival.device).remember(item.boot, item.seq, item)
+    def _add(self, arrival: Arrival, group: Group, tail: Tail, item: TelemetryMessage) -> None:
+        device, received = arrival.device, arrival.received
+        offset_ms = tail.twin.clock.observe(item.t, received)
+        if tail.is_newer(item.boot, item.t):
+            group.owed[device, tail.boot] += tail.count
+            tail.count = 0
+            tail.follow(item.boot, self._ledger.of(device).window(item.boot, Lane.TELEMETRY))
+        if item.boot == tail.boot:
+            tail.remember(item.seq, item)
+            if item.seq == tail.top and item.t <= received + SKEW_MS:
+                tail.t = max(tail.t, item.t)
         if isinstance(item, MediaChunk):
-            group.chunks.append(_chunk(arrival.device, item))
+            group.chunks.append(_chunk(device, item))
             item = replace(item, data=b"")  # the bytes are kept once, with the picture
-        group.entries.append(
-            Telemetry(
-                arrival.device,
-                arrival.received,
-                offset_ms,
-                clock_flags(item.t, arrival.received, offset_ms),
-                item,
-            )
-        )
-        group.held.append(Held(arrival.device, item, arrival.received))
-        group.owed[arrival.device, item.boot] += 1
+        flags = clock_flags(item.t, received, offset_ms)
+        group.entries.append(Telemetry(device, received, offset_ms, flags, item))
+        group.held.append(Held(device, item, received))
+        group.owed[device, item.boot] += 1
 
-    def _hold(self, group: Group) -> None:
+    def _refuse(self, arrival: Arrival, group: Group, reason: str, detail: str) -> None:
+        self._metrics.refused.labels(reason).inc()
+        group.quarantined.append(quarantined(arrival, reason, detail))
+
+    def _refuse_item(self, arrival: Arrival, group: Group, tail: Tail, item: codec.Refused) -> None:
+        """One bad message. Its number is used up: the device may forget it, we keep the bytes."""
+        self._metrics.refused.labels(item.error.reason).inc()
+        self._ledger.of(arrival.device).counts.refused += 1
+        group.quarantined.append(refused(arrival._replace(payload=item.raw), item.error))
+        if item.identity is None:
+            return
+        device, (boot, seq) = arrival.device, item.identity
+        group.owed[device, boot] += 1
+        if seq in group.window(device, boot) or self._holds(device, boot, seq):
+            return
+        group.window(device, boot).add(seq)
+        if boot == tail.boot:
+            tail.reach(seq)
+        group.entries.append(Telemetry(device, arrival.received, None, (), UsedUp(boot, seq)))
+
+    # receipt and state -------------------------------------------------------------------
+
+    async def _hold(self, group: Group) -> None:
         """The group is committed: its numbers are held, and receipted in their time."""
-        for device, boot, seq in group.numbers:
-            self._ledger.of(device).window(boot, Lane.TELEMETRY).add(seq)
+        for at, tail in enumerate(group.tails, 1):
+            window, count = tail.window, tail.count
+            if tail.since <= tail.top:
+                window.add_range(tail.since, tail.top)
+                tail.since = tail.top + 1
+            tail.count = 0
+            if tail.fix is not None:
+                tail.twin.take_fix(tail.fix, tail.received)
+                tail.twin.heard(tail.received)
+                tail.twin.speaks_json = False
+                tail.fix = None
+            self._touched.add(tail.device)
+            self._receipts.telemetry(tail.device, tail.boot, count, has_gap=window.has_gap)
+            if at % SLICE_MESSAGES == 0:
+                await asyncio.sleep(0)
+        for (device, boot), numbers in group.numbers.items():
+            window = self._ledger.of(device).window(boot, Lane.TELEMETRY)
+            for first, last in numbers.held():
+                window.add_range(first, last)
         for (device, boot), count in group.owed.items():
             self._touched.add(device)
-            self._receipts.telemetry(device, boot, count)
+            has_gap = self._ledger.of(device).look(boot, Lane.TELEMETRY).has_gap
+            self._receipts.telemetry(device, boot, count, has_gap=has_gap)
 
     def _know(self, group: Group) -> None:
         """The group is committed: it changes what is known of the devices."""
         for device, message, received in group.held:
             twin = self._twins.of(device)
+            twin.heard(received)
             if isinstance(message, Fix):
                 twin.take_fix(message, received)
             elif isinstance(message, Status):
@@ -227,26 +424,6 @@ class TelemetryPipeline:
                     self._ledger.give_up(device, message.lost)
         for chunk in group.chunks:
             self._on_chunk(chunk)
-
-    def _refuse(self, arrival: Arrival, group: Group, reason: str, detail: str) -> None:
-        self._metrics.refused.labels(reason).inc()
-        group.quarantined.append(quarantined(arrival, reason, detail))
-
-    def _refuse_item(self, arrival: Arrival, group: Group, item: codec.Refused) -> None:
-        """One bad message. Its number is used up: the device may forget it, we keep the bytes."""
-        self._metrics.refused.labels(item.error.reason).inc()
-        self._ledger.of(arrival.device).counts.refused += 1
-        group.quarantined.append(refused(arrival._replace(payload=item.raw), item.error))
-        if item.identity is None:
-            return
-        number = (arrival.device, *item.identity)
-        group.owed[arrival.device, item.identity.boot] += 1
-        if self._is_known(group, number):
-            return
-        group.numbers.add(number)
-        group.entries.append(
-            Telemetry(arrival.device, arrival.received, None, (), UsedUp(*item.identity))
-        )
 
 
 def _read(arrival: Arrival) -> Iterator[Item]:

@@ -17,7 +17,7 @@ SKEW_MS = 60_000
 EARLIEST_MS = 1_577_836_800_000
 """2020-01-01: a clock that shows an earlier time is wrong, whatever it showed before."""
 
-_CLOCK_PERIOD_MS = 30_000
+CLOCK_PERIOD_MS = 30_000
 
 
 class Clock(Struct):
@@ -36,7 +36,7 @@ class Clock(Struct):
         """Take one message's times; the estimate, or None while the device knows no time."""
         if t <= 0:
             return self.offset_ms
-        period = received // _CLOCK_PERIOD_MS
+        period = received // CLOCK_PERIOD_MS
         if period != self.period:
             self.before = self.least if period == self.period + 1 else None
             self.least, self.period = None, period

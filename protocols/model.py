@@ -97,7 +97,7 @@ class Position(Struct, frozen=True, kw_only=True, omit_defaults=True):
     src: PositionSource | None = None
 
 
-class Fix(Message, frozen=True, kw_only=True, omit_defaults=True):
+class Fix(Message, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Channel ``pos``: one position report, units as in Position."""
 
     lat: Latitude

@@ -1,4 +1,4 @@
-"""Bytes from the broker, one client per lane, and messages back to devices."""
+"""The priority lane's client: alarms from the broker, and messages back to devices."""
 
 from __future__ import annotations
 
@@ -44,11 +44,10 @@ class Incoming(NamedTuple):
     retained: bool
 
 
-class LaneClient:
-    """One MQTT client with a persistent session, kept connected by one of two ways to run.
+class PriorityClient:
+    """One MQTT client with a persistent session, kept connected by ``run``.
 
-    ``run_acknowledging_after`` awaits what takes a message before it acknowledges it to
-    the broker; ``run`` acknowledges at once.
+    It awaits what takes a message before it acknowledges it to the broker.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class LaneClient:
         """Return when messages can come in."""
         await self._subscribed.wait()
 
-    async def run_acknowledging_after(self, take: Callable[[Incoming], Awaitable[None]]) -> None:
+    async def run(self, take: Callable[[Incoming], Awaitable[None]]) -> None:
         """Stay connected until cancelled; a message is the broker's until ``take`` returns."""
 
         async def on_message(
@@ -83,23 +82,10 @@ class LaneClient:
             await take(Incoming(topic, bytes(payload), qos, bool(properties["retain"])))
             return 0
 
-        await self._run(on_message, acknowledge_first=False)
-
-    async def run(self, take: Callable[[Incoming], None]) -> None:
-        """Stay connected until cancelled; a message is ours when it has come."""
-
-        def on_message(
-            _: object, topic: str, payload: bytes, qos: int, properties: dict[str, Any]
-        ) -> None:
-            take(Incoming(topic, bytes(payload), qos, bool(properties["retain"])))
-
-        await self._run(on_message, acknowledge_first=True)
-
-    async def _run(self, on_message: Callable[..., Any], *, acknowledge_first: bool) -> None:
         try:
             while True:
                 try:
-                    await self._connect(on_message, acknowledge_first)
+                    await self._connect(on_message)
                     await self._until_given_up()
                 except (OSError, TimeoutError, gmqtt.MQTTConnectError) as error:
                     log.warning("broker_refuses", client=self._account.name, error=str(error))
@@ -128,12 +114,12 @@ class LaneClient:
                 log.warning("broker_given_up", client=self._account.name)
                 return
 
-    async def _connect(self, on_message: Callable[..., Any], acknowledge_first: bool) -> None:
+    async def _connect(self, on_message: Callable[..., Any]) -> None:
         account = self._account
         client = gmqtt.Client(
             account.name,
             clean_session=False,
-            optimistic_acknowledgement=acknowledge_first,
+            optimistic_acknowledgement=False,
             session_expiry_interval=SESSION_S,
             receive_maximum=self._receive_maximum,
         )

@@ -59,11 +59,15 @@ _msgpack_decoders: dict[Any, Any] = {}
 for _type in (*TYPES.values(), Receipt, Command):
     _json_decoders[_type] = msgspec.json.Decoder(_type)
     _msgpack_decoders[_type] = msgspec.msgpack.Decoder(_type)
+decode_usual = msgspec.msgpack.Decoder(Fix | list[Fix]).decode
+"""One fix or an array of them in MessagePack, exactly as the contract has it, and nothing else:
+raises one of REFUSALS, and does not look at the limits. decode_fixes takes the rest."""
+
 _json_fixes = msgspec.json.Decoder(list[Fix])
 _msgpack_fixes = msgspec.msgpack.Decoder(list[Fix])
 
 # What the decoders raise on bytes that they cannot take.
-_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # JSON with so many digits in a row may hold a number past 64 bits, which the fast way would take.
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
@@ -110,7 +114,7 @@ def decode(payload: bytes, kind: type[_S]) -> _S:
         try:
             message: _S = (_json_decoders if as_json else _msgpack_decoders)[kind].decode(payload)
             return message
-        except _REFUSALS:
+        except REFUSALS:
             pass
     return _convert(_parse_map(payload), kind)
 
@@ -133,7 +137,7 @@ def decode_fixes(payload: bytes) -> list[Fix | Refused]:
             fixes = (_json_fixes if as_json else _msgpack_fixes).decode(payload)
             if len(fixes) <= MAX_FIXES:
                 return [*fixes]
-        except _REFUSALS:
+        except REFUSALS:
             pass
     items = _parse(payload)
     if len(items) > MAX_FIXES:
@@ -343,7 +347,7 @@ def _optional_fields(kind: type[msgspec.Struct], leave: Iterable[str]) -> dict[s
 _ALARM_FIELDS = _optional_fields(Alarm, leave=("boot", "seq"))
 _FIGURES = frozenset({"alt", "spd", "hdg", "acc", "hdop", "rssi", "temp"})
 __all__ = [
-    "TYPES", "DownMessage", "Identity", "Position", "ReadAlarm", "Refused", "UpMessage",
-    "decode", "decode_alarm", "decode_fixes", "encode", "identity_of", "is_json", "parse",
-    "problem_with",
+    "REFUSALS", "TYPES", "DownMessage", "Identity", "Position", "ReadAlarm", "Refused", "UpMessage",
+    "decode", "decode_alarm", "decode_fixes", "decode_usual", "encode", "identity_of", "is_json",
+    "parse", "problem_with",
 ]  # fmt: skip

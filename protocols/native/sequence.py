@@ -43,9 +43,12 @@ class Window:
 
     def add_range(self, first: int, last: int) -> None:
         """Take the numbers from first to last, some of which may be held; none if last < first."""
+        islands = self._islands
+        if first == self.held_to + 1 and not islands:
+            self.held_to = max(last, self.held_to)
+            return
         if last <= self.held_to or last < first:
             return
-        islands = self._islands
         # Everything that touches [first - 1, last + 1] melts into one range.
         low = bisect_right(islands, first - 2)
         low -= low % 2
@@ -60,6 +63,13 @@ class Window:
         if islands[0] <= self.held_to + 1:
             self.held_to = islands[1]
             del islands[:2]
+
+    def is_free(self, first: int, last: int) -> bool:
+        """Whether none of the numbers from first to last is held."""
+        at = bisect_right(self._islands, first)
+        if first <= self.held_to or at % 2 == 1 or first in self:
+            return False
+        return at == len(self._islands) or last < self._islands[at]
 
     def has_room(self, seq: int) -> bool:
         """Whether the number joins what is held, or there may be one more range.
@@ -91,6 +101,12 @@ class Window:
     def has_gap(self) -> bool:
         """Whether a number below the highest is missing."""
         return bool(self._islands)
+
+    def held(self) -> Iterator[tuple[int, int]]:
+        """The ranges (from, to) that are held, lowest first."""
+        if self.held_to:
+            yield 1, self.held_to
+        yield from zip(self._islands[::2], self._islands[1::2], strict=True)
 
     def missing(self) -> Iterator[tuple[int, int]]:
         """The ranges (from, to) below the highest that are missing, lowest first."""

@@ -13,12 +13,14 @@ import msgpack
 from gateway.alarms import Alarms
 from gateway.arrival import Arrival, Registered
 from gateway.checkpoint import Checkpoints
+from gateway.intake import Doorstep
 from gateway.journal.base import FED_TYPES, Chunk, Event
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
+from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from protocols.model import Receipt
@@ -42,6 +44,7 @@ class House:
         self.chunks: list[Chunk] = []
         self.metrics, self.ledger, touched = Metrics(), Ledger(), set[str]()
         self.twins = Twins(now_ms=lambda: self.now, stale_after_s=60)
+        tails = Tails(self.twins)
         self.receipts = Receipts(
             prefix="field",
             ledger=self.ledger,
@@ -52,7 +55,7 @@ class House:
         )
         self.alarms = Alarms(journal, now_ms=lambda: self.now, on_stage=self.receipts.stage)
         self.checkpoints = Checkpoints(
-            journal=journal, ledger=self.ledger, twins=self.twins, touched=touched
+            journal=journal, ledger=self.ledger, twins=self.twins, tails=tails, touched=touched
         )
         self.priority = Pipeline(
             journal=journal,
@@ -69,11 +72,14 @@ class House:
             journal=journal,
             ledger=self.ledger,
             twins=self.twins,
+            tails=tails,
             receipts=self.receipts,
+            arrival=Doorstep(prefix="field", journal=journal, metrics=self.metrics).arrival,
             registered=REGISTERED.get,
             metrics=self.metrics,
             touched=touched,
             on_chunk=self.chunks.append,
+            now_ms=lambda: self.now,
         )
 
     def arrival(self, channel: str, payload: bytes, device: str = "car-1", **how: Any) -> Arrival:
@@ -93,7 +99,7 @@ class House:
         """Telemetry comes in, one payload each, and is taken as one group."""
         for message in messages:
             payload = message if isinstance(message, bytes) else msgpack.packb(message)
-            self.telemetry.offer(self.arrival(channel, payload, device))
+            self.telemetry.offer([(f"field/v1/{device}/up/{channel}".encode(), payload, 0x30)])
         await self.telemetry.take_group()
 
     async def events(self, *types: str) -> list[Event]:

@@ -1,0 +1,116 @@
+"""The newest end of a device's telemetry: which message is the usual next one, which said what."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from sys import maxsize
+
+from gateway.twins import CLOCK_PERIOD_MS, EARLIEST_MS, SKEW_MS, Twin, Twins
+from protocols.model import Fix
+from protocols.native.sequence import Window
+
+RECENT = 64
+"""Messages per device whose bodies are compared when they come again; a power of two."""
+
+MASK = 0xFFFFFFFF
+"""A checksum is the lower half of a hash."""
+
+
+class Tail:
+    """What the pipeline must know to take a device's usual next position without a question.
+
+    ``boot``, ``top``: the boot that runs and its highest number, committed or in the group being
+    taken. ``since``: the first of the numbers taken the quick way and not committed yet, above
+    ``top`` if there is none. ``t``: when the newest position was. ``least_ms``: what
+    ``received - t`` is at least while the clock's offset stands, until ``clock_until_ms``.
+    """
+
+    __slots__ = (
+        "boot", "clock_until_ms", "count", "device", "fix", "least_ms", "offset_ms", "received",
+        "since", "sums", "t", "top", "twin", "window",
+    )  # fmt: skip
+
+    def __init__(self, device: str, twin: Twin) -> None:
+        self.device = device
+        self.twin = twin
+        self.boot = -1
+        self.top = 0
+        self.since = 1
+        self.window = Window()
+        self.sums = array("I", bytes(4 * RECENT))
+        self.t = EARLIEST_MS
+        self.least_ms = maxsize
+        self.clock_until_ms = 0
+        self.offset_ms: int | None = None
+        # Of the group being taken: how many of them, and the newest with its arrival.
+        self.count = 0
+        self.fix: Fix | None = None
+        self.received = 0
+
+    def is_newer(self, boot: int, t: int) -> bool:
+        """Whether a message of that boot and time tells that another boot runs now."""
+        return boot != self.boot and (boot > self.boot or t > self.t)
+
+    def follow(self, boot: int, window: Window) -> None:
+        """Another boot runs from now on."""
+        self.boot, self.window = boot, window
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Know of this boot what is committed, and nothing else."""
+        self.top = self.window.highest
+        self.since = self.top + 1
+        self.sums = array("I", bytes(4 * RECENT))
+        self.count, self.fix = 0, None
+
+    def reach(self, seq: int) -> None:
+        """A number of this boot is used, whatever became of its message."""
+        if seq > self.top:
+            for skipped in range(max(self.top + 1, seq - RECENT + 1), seq + 1):
+                self.sums[skipped % RECENT] = 0
+            self.top = seq
+            self.since = seq + 1
+
+    def remember(self, seq: int, body: object) -> None:
+        """Keep the checksum of a message of this boot, to tell a repetition from a conflict."""
+        self.reach(seq)
+        if seq > self.top - RECENT:
+            self.sums[seq % RECENT] = hash(body) & MASK
+
+    def remember_run(self, first: int, bodies: Sequence[object]) -> None:
+        """Keep the checksums of messages whose numbers follow each other from ``first``."""
+        self.reach(first + len(bodies) - 1)
+        skipped = max(0, self.top - RECENT + 1 - first)
+        for seq, body in enumerate(bodies[skipped:], first + skipped):
+            self.sums[seq % RECENT] = hash(body) & MASK
+
+    def contradicts(self, boot: int, seq: int, body: object) -> bool:
+        """Whether another body under the same number is remembered."""
+        if boot != self.boot or not self.top - RECENT < seq <= self.top:
+            return False
+        known = self.sums[seq % RECENT]
+        return known not in (0, hash(body) & MASK)
+
+    def read_clock(self) -> None:
+        """Take over what the twin's clock shows."""
+        clock = self.twin.clock
+        self.offset_ms = clock.offset_ms
+        self.clock_until_ms = (clock.period + 1) * CLOCK_PERIOD_MS
+        is_sound = clock.least is not None and abs(clock.offset_ms or 0) <= SKEW_MS
+        self.least_ms = clock.least if clock.least is not None and is_sound else maxsize
+
+
+class Tails:
+    """All devices' tails, of those heard since the start."""
+
+    def __init__(self, twins: Twins) -> None:
+        self._twins = twins
+        self._tails: dict[str, Tail] = {}
+
+    def of(self, device: str) -> Tail:
+        """A device's tail, new if need be."""
+        tail = self._tails.get(device)
+        if tail is None:
+            tail = self._tails[device] = Tail(device, self._twins.of(device))
+        return tail
