@@ -93,12 +93,17 @@ def kill_before_answer(nth: int) -> None:
 
 
 def no_deduplication(_: int) -> None:
-    """No number was ever seen before, and no id is taken."""
+    """No number was ever seen before, no alarm is known, and no id is taken."""
+    from gateway.alarms import Alarms
     from gateway.journal.sqlite import SqliteJournal
     from gateway.ledger import Ledger
 
-    commit, arrivals = SqliteJournal.commit, count(1)
+    take, commit, arrivals = Alarms.take, SqliteJournal.commit, count(1)
     seen: set[str] = set()
+
+    async def taken_anew(self: Alarms, message: Any) -> Any:
+        self.forget(message.id)
+        return await take(self, message)
 
     def wrapped(self: SqliteJournal, change: Any) -> Any:
         raised = set(_raised(change))
@@ -112,6 +117,7 @@ def no_deduplication(_: int) -> None:
         return commit(self, change)
 
     SqliteJournal.commit = wrapped  # type: ignore[method-assign]
+    Alarms.take = taken_anew  # type: ignore[method-assign]
     Ledger.holds = lambda *_: False  # type: ignore[method-assign]
 
 

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -42,6 +44,15 @@ async def until(
     return None
 
 
+def steady_port(host: str = "127.0.0.1") -> int:
+    """A free port that stays free while its owner is dead: no connection gets it by chance."""
+    while True:
+        port = secrets.choice(range(12_000, 32_000))  # below Linux's range for connections
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+
+
 class Part:
     """A program that speaks JSON lines. It dies with us, however we end.
 
@@ -65,6 +76,21 @@ class Part:
         self._heard = asyncio.Condition()
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start it, and wait until it is of use."""
+        await self.launch()
 
     async def launch(self) -> None:
         """Start it; it may take a while until it speaks."""
@@ -137,7 +163,9 @@ class Part:
         assert self._process is not None
         async with asyncio.timeout(timeout_s):
             await self._process.wait()
-        self._reading.cancel()  # a child of its own may hold the pipe open
+        # A child of its own may hold the pipe open.
+        await asyncio.wait([self._reading], timeout=1)
+        self._reading.cancel()
         await asyncio.wait([self._reading])
 
     def tell(self, **command: Any) -> None:

@@ -18,8 +18,7 @@ from simulators import ledger
 from simulators.ledger import Latency, Line
 from tests.faults.experiment import Trial
 from tests.faults.field import Plan
-from tests.faults.parts import Core, FieldPart, Gateway, Part, until
-from tests.parts import free_port
+from tests.faults.parts import Core, FieldPart, Gateway, Part, steady_port, until
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 FED = ["alarm.raised", "alarm.updated", "alarm.stage", "duty"]
@@ -58,7 +57,7 @@ class Town:
         self.logs, self.data = folder / "logs", data or folder / "data"
         self.devices = {f"box-{n}": "alarm_box" for n in range(1, boxes + 1)}
         self.devices |= {f"car-{n}": "vehicle_terminal" for n in range(1, cars + 1)}
-        core_port = free_port()
+        core_port = steady_port(host)
         toml = folder / "gateway.toml"
         toml.write_text(
             f'{settings}\n[[webhooks]]\nurl = "http://{host}:{core_port}/events"\n'
@@ -74,8 +73,8 @@ class Town:
         self.passwords = passwords
         self.gateway = Gateway(
             self.data,
-            mqtt_port=free_port(),
-            http_port=free_port(),
+            mqtt_port=steady_port(host),
+            http_port=steady_port(host),
             host=host,
             logs=self.logs,
             settings=toml,
@@ -167,10 +166,9 @@ class Town:
         self._is_healed = True
         self.trial.liveness(f"healed within {within_s:g} s", in_time, figure)
 
-    def add_device(self, device: str, kind: str) -> str:
-        """Register a device that is not the field's; its password."""
-        with Registry(self.data) as registry:
-            return registry.add_many([Device(id=device, kind=kind)])[device]
+    async def add_device(self, device: str, kind: str) -> str:
+        """Register a device that is not the field's, while the gateway runs; its password."""
+        return str(await self._said("password", "device", "add", device, "--kind", kind))
 
     async def judge(
         self,
@@ -190,18 +188,17 @@ class Town:
         raised = await self.gateway.events("alarm.raised")
         proof = await self.proof()
         trial = self.trial
-        wrong: dict[str, set[str]] = {
-            name: set(proof.findings.get(name, ())) - set(besides)
-            for name in ("lost", "false_ack", "twice", "phantom")
-        }
-        wrong["twice"] |= raised_twice(raised)
-        shown = {
-            name: f"{len(ids)}" + (f" ({', '.join(sorted(ids)[:3])})" if ids else "")
-            for name, ids in wrong.items()
+        verdict = ledger.verdict(self.lines(), (event["id"] for event in raised))
+        wrong: dict[str, frozenset[str]] = {
+            "lost": verdict.lost,
+            "false_ack": verdict.false_ack | set(proof.findings.get("false_ack", ())),
+            "twice": verdict.twice | raised_twice(raised),
+            "phantom": verdict.phantom - set(besides),
         }
         for name, ids in wrong.items():
-            trial.safety(name, not ids, shown[name])
-        trial.figure(f"{proof.pressed} pressed, {proof.dispatched} dispatched")
+            which = f" ({', '.join(sorted(ids)[:3])})" if ids else ""
+            trial.safety(name, not ids, f"{len(ids)}{which}")
+        trial.figure(f"{len(verdict.pressed)} pressed, {len(verdict.dispatched)} dispatched")
         if positions:
             trial.safety("positions missing", not proof.positions_missing, proof.positions_missing)
         trial.figure(f"{proof.positions_stored} of {proof.positions_sent} positions kept")
@@ -212,15 +209,16 @@ class Town:
     async def proof(self) -> Proof:
         """What `fieldgate verify` says of the journal and the ledgers; it reads all of both."""
         ledgers = [word for path in self.ledgers for word in ("--ledger", str(path))]
-        verify = Part(
-            "verify",
-            ["-m", "fieldgate", "verify", "--json", "--data", str(self.data), *ledgers],
-            logs=self.logs,
-        )
-        await verify.launch()
-        await verify.until("pressed", 120)
-        await verify.ended()
-        return msgspec.convert(verify.newest, Proof)
+        return msgspec.convert(await self._said(None, "verify", *ledgers), Proof)
+
+    async def _said(self, key: str | None, *arguments: str) -> Any:
+        """What a `fieldgate … --data DIR --json` command says, or the value of one key of it."""
+        words = ["-m", "fieldgate", *arguments, "--data", str(self.data), "--json"]
+        async with Part(arguments[0], words, logs=self.logs) as command:
+            await command.ended(120)
+        if not command.newest:
+            raise command.failure(f"ended with status {command.status}")
+        return command.newest if key is None else command.newest[key]
 
 
 def raised_twice(raised: Sequence[Mapping[str, Any]]) -> set[str]:

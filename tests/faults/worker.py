@@ -37,15 +37,15 @@ class Job(Struct, frozen=True, kw_only=True):
 async def attempt(trial: Trial, experiment: Experiment, limit_s: float) -> Outcome:
     """Make the trial; whatever happens to it becomes an outcome."""
     try:
-        async with asyncio.timeout(limit_s):
+        async with asyncio.timeout(limit_s) as bound:
             await experiment.run(trial)
     except Skipped as skipped:
         return trial.ended("skipped", str(skipped))
     except asyncio.CancelledError:
         return trial.ended("broken", "ended from outside")
-    except TimeoutError as error:
-        return trial.ended("broken", f"not done in {limit_s:g} s, or: {_why(error)}")
     except Exception as error:  # noqa: BLE001 - the one broad catch: it becomes the row of the table
+        if bound.expired():
+            return trial.ended("broken", f"not done in {limit_s:g} s")
         traceback.print_exc()
         return trial.ended("broken", _why(error))
     return trial.outcome(must_fail=experiment.must_fail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from tests.faults.agent import Agent
 from tests.faults.disk import Disk
@@ -13,7 +14,7 @@ from tests.faults.town import Town
 async def _press_always(agent: Agent) -> None:
     while True:
         await agent.press()
-        await asyncio.sleep(0.02)  # whether or not somebody answers
+        await asyncio.sleep(0.1)  # whether or not somebody answers
 
 
 @experiment(
@@ -36,13 +37,14 @@ async def power_cut(trial: Trial) -> None:
         Town(
             trial, boxes=5, cars=4, alarms_per_s=8, positions_per_s=60, data=below.folder / "data"
         ) as town,
+        contextlib.AsyncExitStack() as stack,
     ):
-        password = town.add_device("car-agent", "vehicle_terminal")
+        password = await town.add_device("car-agent", "vehicle_terminal")
         agent = Agent(
             "car-agent", password, host=town.gateway.host, port=town.gateway.mqtt_port,
             spool=beside.folder / "spool", folder=folder, logs=town.logs,
         )  # fmt: skip
-        await agent.start()
+        await stack.enter_async_context(agent)
         pressing = asyncio.create_task(_press_always(agent), name="presses of the agent")
         for _ in range(trial.pick(full=50, short=5)):
             # Random moments are the point, of each disk its own.
@@ -68,5 +70,4 @@ async def power_cut(trial: Trial) -> None:
         raised = await town.gateway.events("alarm.raised")
         agent.judge(trial, raised)
         await town.judge(besides=agent.ids(raised))
-        await agent.stop()
     trial.safety("databases damaged", not damaged, f"{len(damaged)} of {checked} checks")
