@@ -25,7 +25,7 @@ from protocols.cloudevents import BATCH_CONTENT_TYPE, to_batch
 
 BATCH_EVENTS = 100
 TIMEOUT_S = 15.0
-RETRY_FIRST_S, RETRY_MAX_S = 0.1, 30.0
+RETRY_FIRST_S, RETRY_MAX_S = 0.1, 5.0  # alarms wait: a receiver that is back is found soon
 REMEMBER_EVERY_S = 1.0
 
 log = structlog.get_logger()
