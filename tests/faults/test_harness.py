@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 
 from tests.faults import catalogue, report
 from tests.faults.experiment import Experiment, Outcome, Trial, experiment
+from tests.faults.parts import HOUSE, until
 from tests.faults.town import raised_twice
-from tests.faults.worker import attempt
+from tests.faults.worker import Job, attempt
 
 
 async def _ends_well(trial: Trial) -> None:
@@ -132,6 +136,35 @@ def test_a_page_without_marks_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no <!-- campaign -->"):
         report.write_into(page, "| |")
     assert page.read_text() == "# Nothing\n"
+
+
+@pytest.mark.slow
+async def test_a_worker_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    job = Job(
+        name="gateway-killed",
+        seed=1,
+        short=True,
+        folder=str(tmp_path / "trial"),
+        outcome=str(tmp_path / "outcome"),
+    )
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.faults.worker", msgspec.json.encode(job).decode(),
+        cwd=HOUSE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+
+    async def parts() -> list[psutil.Process]:
+        below = psutil.Process(worker.pid).children(recursive=True)
+        return below if any(each.name() == "mosquitto" for each in below) else []
+
+    below = await until(parts, 30)
+    worker.kill()
+    await worker.wait()
+    assert below
+
+    async def gone() -> bool:
+        return not any(each.is_running() for each in below)
+
+    assert await until(gone, 20), below
 
 
 def test_the_same_seed_rolls_the_same_dice(tmp_path: Path) -> None:
