@@ -20,24 +20,27 @@ import structlog
 
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
+from gateway.api.health import Condition
 from gateway.arrival import Registered
 from gateway.broker import PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT, Broker
 from gateway.checkpoint import Checkpoints
 from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
 from gateway.feeds.stream import LiveFeed
 from gateway.feeds.webhook import WebhookFeed
+from gateway.health import Counts, Health
 from gateway.ingress.bulk import BulkClient
 from gateway.ingress.mqtt import Account, PriorityClient
 from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
 from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
+from gateway.measures import measure
 from gateway.media import Media
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
-from gateway.reserve import DiskState, Room
+from gateway.reserve import Room
 from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
@@ -51,10 +54,11 @@ TELEMETRY_RECEIVE = 10_000
 
 
 class Brokers(NamedTuple):
-    """The gateway's two accounts at its broker."""
+    """The gateway's two accounts at its broker, and the broker if it is our own."""
 
     priority: Account
     telemetry: Account
+    private: Broker | None = None
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -136,7 +140,11 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _until_writable(why: str, room: Room, http: HostPort, stop: asyncio.Event) -> None:
     """Answer that we are not ready, and why, until the disk takes a write."""
     wrong = [f"the journal has failed: {why}"]
-    async with Server(make_unready_app(wrong), *http):
+
+    def condition() -> Condition:
+        return Condition(wrong, [], room.state.name.lower())
+
+    async with Server(make_unready_app(condition), *http):
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), RESTART_S)
@@ -245,15 +253,19 @@ async def _serve(
 
     async with (
         SqliteJournal(
-            settings.folder / "journal", now_ms=now_ms, make_room=room.release
+            settings.folder / "journal",
+            now_ms=now_ms,
+            make_room=room.release,
+            on_commit=metrics.committed,
         ) as journal,
         aiohttp.ClientSession() as session,
     ):
         house = _build(settings, journal, directory, metrics, publish=publish, room=room)
         feeds = [
-            feed for hook in settings.webhooks for feed in _webhook_lanes(hook, journal, session)
+            feed
+            for hook in settings.webhooks
+            for feed in _webhook_lanes(hook, journal, session, metrics)
         ]
-        _measure(metrics, house, feeds, room)
         await house.checkpoints.restore()
         async with asyncio.timeout(START_COMMIT_S):
             await journal.commit(Change())  # commits go through, or nobody is let in
@@ -262,18 +274,25 @@ async def _serve(
         house.alarms.restore(open_alarms)
         house.priority.restore(open_alarms)
 
-        def wrong() -> list[str]:
-            """What keeps an alarm that arrives now from being kept and fed."""
-            return [
-                problem
-                for problem, is_so in (
-                    ("the journal has failed", journal.failed.is_set()),
-                    ("the priority lane has no broker", not upper.is_connected),
-                    ("the telemetry lane has no broker", not lower.is_connected),
-                )
-                if is_so
-            ]
-
+        health = Health(
+            journal=journal,
+            has_failed=journal.failed.is_set,
+            clients={"priority": upper, "telemetry": lower},
+            feeds=feeds,
+            room=room,
+            on_lag=metrics.loop_lag_s.observe,
+        )
+        devices, messages = Counts(house.twins.counts), Counts(house.ledger.totals)
+        measure(
+            metrics,
+            house,
+            feeds=feeds,
+            room=room,
+            health=health,
+            devices=devices,
+            messages=messages,
+            broker=brokers.private,
+        )
         app = make_app(
             registry=registry,
             reader=journal,
@@ -283,11 +302,11 @@ async def _serve(
             ledger=house.ledger,
             media=house.media,
             metrics=metrics.registry,
-            wrong=wrong,
+            condition=health.condition,
         )
         for_ever = {
             "journal": _until_failed(journal),
-            "priority client": upper.run(house.intake.take),
+            "priority client": upper.run(health.followed(house.intake.take)),
             "telemetry client": lower.run(house.telemetry.offer),
             "telemetry": house.telemetry.run(),
             "receipts": house.receipts.run(),
@@ -295,6 +314,9 @@ async def _serve(
             "checkpoints": house.checkpoints.run(),
             "registry": directory.run(),
             "disk": room.run(),
+            "health": health.run(),
+            "devices": devices.run(),
+            "messages": messages.run(),
             **{feed.name: feed.run() for feed in feeds},
         }
         async with asyncio.TaskGroup() as group:
@@ -327,7 +349,10 @@ async def _until_failed(journal: SqliteJournal) -> None:
 
 
 def _webhook_lanes(
-    hook: WebhookSettings, journal: SqliteJournal, session: aiohttp.ClientSession
+    hook: WebhookSettings,
+    journal: SqliteJournal,
+    session: aiohttp.ClientSession,
+    metrics: Metrics,
 ) -> Iterator[WebhookFeed]:
     """A receiver's feeds, one for what is urgent and one for telemetry."""
     try:
@@ -338,40 +363,17 @@ def _webhook_lanes(
         if types:
             name = f"webhook-{hook.cursor_name}-{lane}"
             try:
-                yield WebhookFeed(journal, hook.url, hook.secret, types, name=name, session=session)
+                yield WebhookFeed(
+                    journal,
+                    hook.url,
+                    hook.secret,
+                    types,
+                    name=name,
+                    session=session,
+                    on_delivered=partial(metrics.delivered, name),
+                )
             except ValueError as error:
                 raise ConfigError(f"webhooks: secret: {error}") from error
-
-
-def _measure(metrics: Metrics, house: House, feeds: list[WebhookFeed], room: Room) -> None:
-    gauge = metrics.gauge
-    gauge("fieldgate_journal_cursor", "Newest committed event", lambda: house.journal.last_cursor)
-    gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
-    gauge("fieldgate_telemetry_waiting", "Messages to decode", lambda: house.telemetry.waiting)
-    for state in ("online", "stale", "offline"):
-        count = partial(_count, house.twins.counts, state)
-        gauge("fieldgate_devices", "Devices by presence", count, state=state)
-    for state in ("held", "missing", "given_up"):
-        count = partial(_count, house.ledger.totals, state)
-        gauge("fieldgate_ledger_messages", "What became of messages", count, state=state)
-    gauge("fieldgate_disk_free_bytes", "Room beside the reserve", lambda: room.free_bytes)
-    inodes = partial(getattr, room, "free_inodes")
-    gauge("fieldgate_disk_free_inodes", "Files that fit", lambda: inodes() or float("nan"))
-    gauge("fieldgate_disk_reserve", "Whether the reserve is there", lambda: room.is_reserved)
-    for disk in DiskState:
-        name = disk.name.lower()
-        gauge("fieldgate_disk_state", "1 for the state", partial(_is, room, disk), state=name)
-    for feed in feeds:
-        lag = partial(getattr, feed, "lag")
-        gauge("fieldgate_feed_lag", "Events that a receiver is behind", lag, feed=feed.name)
-
-
-def _is(room: Room, state: DiskState) -> bool:
-    return room.state is state
-
-
-def _count(counts: Callable[[], dict[str, int]], name: str) -> float:
-    return counts()[name]
 
 
 @contextlib.asynccontextmanager
@@ -384,12 +386,11 @@ async def _brokers(settings: Settings, registry: Registry) -> AsyncIterator[Brok
     async with Broker(
         settings.folder, registry, host=host, port=port, prefix=settings.prefix
     ) as broker:
-        yield Brokers(
-            *(
-                Account(broker.host, broker.port, user, broker.passwords[user])
-                for user in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
-            )
+        priority, telemetry = (
+            Account(broker.host, broker.port, user, broker.passwords[user])
+            for user in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
         )
+        yield Brokers(priority, telemetry, broker)
 
 
 def _outside(url: str) -> Brokers:
@@ -400,12 +401,11 @@ def _outside(url: str) -> Brokers:
     port = parts.port or 1883
     user = unquote(parts.username) if parts.username else None
     password = unquote(parts.password) if parts.password else None
-    return Brokers(
-        *(
-            Account(parts.hostname, port, user, password, client_id)
-            for client_id in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
-        )
+    priority, telemetry = (
+        Account(parts.hostname, port, user, password, client_id)
+        for client_id in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
     )
+    return Brokers(priority, telemetry)
 
 
 @contextlib.contextmanager

@@ -134,6 +134,11 @@ class Broker:
         self._process: asyncio.subprocess.Process
         self._supervision: asyncio.Task[None]
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the process runs."""
+        return self._process.returncode is None
+
     async def __aenter__(self) -> Broker:
         await asyncio.to_thread(_end_stale, self._folder)
         self.port = _free_port(self.host, self.port)

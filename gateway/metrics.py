@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-LATENCY_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+from gateway.journal.base import Event, EventType
+
+LATENCY_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60)
 
 
 class Metrics:
@@ -43,12 +46,43 @@ class Metrics:
             "fieldgate_errors", "Messages that met a fault of the gateway's own", registry=r
         )
         self.alarms = Counter("fieldgate_alarms_raised", "Alarms raised", ["kind"], registry=r)
-        self.alarm_commit_s = Histogram(
-            "fieldgate_alarm_commit_seconds",
-            "Alarm received to committed",
+        self.alarm_s = Histogram(
+            "fieldgate_alarm_seconds",
+            "An alarm's arrival to a stage; for `device`, its press to its arrival",
+            ["stage"],
             buckets=LATENCY_S,
             registry=r,
         )
+        self.alarm_fed_s = Histogram(
+            "fieldgate_alarm_fed_seconds",
+            "An alarm's arrival to its delivery",
+            ["feed"],
+            buckets=LATENCY_S,
+            registry=r,
+        )
+        self.commit_s = Histogram(
+            "fieldgate_commit_seconds",
+            "Handed to the journal to committed",
+            ["lane"],
+            buckets=LATENCY_S,
+            registry=r,
+        )
+        self.loop_lag_s = Histogram(
+            "fieldgate_event_loop_lag_seconds",
+            "How late the event loop is, looked at every second",
+            buckets=LATENCY_S,
+            registry=r,
+        )
+
+    def committed(self, lane: str, seconds: float) -> None:
+        """The journal has committed something. From any thread."""
+        self.commit_s.labels(lane).observe(seconds)
+
+    def delivered(self, feed: str, events: Sequence[Event]) -> None:
+        """A receiver has taken these."""
+        for event in events:
+            if event.type is EventType.ALARM_RAISED:
+                self.alarm_fed_s.labels(feed).observe(max(0.0, time.time() - event.received / 1000))
 
     def gauge(self, name: str, text: str, value: Callable[[], float], **labels: str) -> None:
         """A figure that is looked up when it is read."""

@@ -40,7 +40,7 @@ from gateway.journal.base import (
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts, alarm_stage
-from gateway.twins import Twins, clock_flags
+from gateway.twins import SKEW_MS, Twins, clock_flags
 from protocols.errors import ProtocolError
 from protocols.model import AlarmStage, DutyReport, Lane, Presence, Reply, message_id
 from protocols.native import codec
@@ -127,6 +127,7 @@ class Pipeline:
             reading = self._decode(arrival)
         except ProtocolError as error:
             return await self.take_unread(arrival, error.reason, str(error))
+        self._reached("decoded", arrival, reading)
 
         # What is of one device is committed in the order of its arrival, one by one.
         async with self._turns.of(arrival.device):
@@ -134,13 +135,22 @@ class Pipeline:
                 return await self._repeat(arrival, reading)
             record, change = await self._change(reading)
             cursors, _ = await self._journal.commit(change)
+            self._reached("committed", arrival, reading)
             if record is not None and 0 in cursors:
                 self._alarms.forget(record.id)  # known after all, from long ago
             self._hold(reading.device, reading.boot, reading.seq, record)
             self._know(arrival, reading)
+        self._reached("receipted", arrival, reading)
         if reading.alarm is not None:
-            self._metrics.alarm_commit_s.observe((self._now_ms() - arrival.received) / 1000)
+            if 0 <= arrival.received - reading.event.t < SKEW_MS:  # else a clock is wrong
+                delay_s = (arrival.received - reading.event.t) / 1000
+                self._metrics.alarm_s.labels("device").observe(delay_s)
             self._metrics.alarms.labels(reading.alarm.alarm.kind).inc()
+
+    def _reached(self, stage: str, arrival: Arrival, reading: Reading) -> None:
+        if reading.alarm is not None:
+            seconds = max(0, self._now_ms() - arrival.received) / 1000
+            self._metrics.alarm_s.labels(stage).observe(seconds)
 
     # decode ------------------------------------------------------------------------------
 

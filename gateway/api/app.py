@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from gateway.api.alarms import AlarmRoutes
 from gateway.api.devices import DeviceRoutes
 from gateway.api.events import Events
-from gateway.api.health import HealthRoutes
+from gateway.api.health import Condition, HealthRoutes
 from gateway.api.openapi import describe
 from gateway.api.parts import Alarms, Ledger, Live, Media, Twins
 from gateway.api.problems import Problem, problems
@@ -34,9 +34,9 @@ def make_app(
     ledger: Ledger,
     media: Media,
     metrics: CollectorRegistry,
-    wrong: Callable[[], list[str]],
+    condition: Callable[[], Condition],
 ) -> web.Application:
-    """All routes. ``wrong`` says what keeps alarms from being taken now; nothing when ready."""
+    """All routes. ``condition`` says what keeps alarms from being taken now, if anything does."""
     description = b""
 
     async def openapi(_: web.Request) -> web.Response:
@@ -47,7 +47,7 @@ def make_app(
         *AlarmRoutes(reader, alarms).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
         *RecordRoutes(reader, media, ledger).routes(),
-        *HealthRoutes(metrics, wrong).routes(),
+        *HealthRoutes(metrics, condition).routes(),
         Route(
             method="GET",
             path="/openapi.json",
@@ -65,14 +65,14 @@ def make_app(
     return app
 
 
-def make_unready_app(wrong: list[str]) -> web.Application:
+def make_unready_app(condition: Callable[[], Condition]) -> web.Application:
     """What is answered while the gateway cannot work: that it lives, and why it is not ready."""
 
     async def unready(_: web.Request) -> web.Response:
-        raise Problem(503, "; ".join(wrong))
+        raise Problem(503, "; ".join(condition().wrong))
 
     app = web.Application(middlewares=[problems])
-    health = HealthRoutes(CollectorRegistry(), lambda: wrong)
+    health = HealthRoutes(CollectorRegistry(), condition)
     for route in health.routes():
         app.router.add_route(route.method, route.path, route.handler)
     app.router.add_route("*", "/{path:.*}", unready)

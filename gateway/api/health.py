@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from aiohttp import web
 from msgspec import Struct
@@ -19,17 +20,27 @@ class Health(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """Ready for the first alarm."""
+    """Ready for an alarm. ``warnings``: what is not as it should be, and costs none."""
 
     ready: bool = True
+    disk: str = "ok"
+    warnings: list[str] = []
+
+
+class Condition(NamedTuple):
+    """``wrong``: what keeps alarms from being taken now. ``disk``: how far it has run out."""
+
+    wrong: list[str]
+    warnings: list[str]
+    disk: str
 
 
 class HealthRoutes:
-    """Open to all: what asks has no token. ``wrong``: what keeps alarms from being taken now."""
+    """Open to all: what asks has no token."""
 
-    def __init__(self, metrics: CollectorRegistry, wrong: Callable[[], list[str]]) -> None:
+    def __init__(self, metrics: CollectorRegistry, condition: Callable[[], Condition]) -> None:
         self._metrics = metrics
-        self._wrong = wrong
+        self._condition = condition
 
     def routes(self) -> list[Route]:
         """The table."""
@@ -66,10 +77,12 @@ class HealthRoutes:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Ready, or what is wrong."""
-        wrong = self._wrong()
+        wrong, warnings, disk = self._condition()
         if wrong:
-            raise Problem(503, f"not ready: {'; '.join(wrong)}", wrong=wrong)
-        return json_answer(Readiness())
+            raise Problem(
+                503, f"not ready: {'; '.join(wrong)}", wrong=wrong, warnings=warnings, disk=disk
+            )
+        return json_answer(Readiness(warnings=warnings, disk=disk))
 
     async def metrics(self, _: web.Request) -> web.Response:
         """All figures."""

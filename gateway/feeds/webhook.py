@@ -14,13 +14,13 @@ import hashlib
 import hmac
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import structlog
 
 from gateway.feeds.envelope import envelope
-from gateway.journal.base import EventType, Page, Reader
+from gateway.journal.base import Event, EventType, Page, Reader
 from protocols.cloudevents import BATCH_CONTENT_TYPE, to_batch
 
 BATCH_EVENTS = 100
@@ -61,6 +61,7 @@ class WebhookFeed:
         *,
         name: str,
         session: aiohttp.ClientSession,
+        on_delivered: Callable[[Sequence[Event]], None] = lambda events: None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -72,6 +73,7 @@ class WebhookFeed:
         self._key = decode_secret(secret)
         self._types = types
         self._session = session
+        self._on_delivered = on_delivered
         self._clock = clock
         self._jitter = jitter
         self._cursor = 0
@@ -121,6 +123,7 @@ class WebhookFeed:
             await asyncio.sleep(limit_s * self._jitter())
             limit_s = min(2 * limit_s, RETRY_MAX_S)
         self.delivered += len(page.events)
+        self._on_delivered(page.events)
         if self._is_down:
             self._is_down = False
             log.info("webhook_up", feed=self.name, url=self._url, lag=self.lag)

@@ -62,7 +62,7 @@ class SqliteJournal(SqliteReader):
             "journal-priority",
             [
                 Lane("priority", self._commit_changes, None, waits_for_room=True),
-                Lane("telemetry's", self._run_chores, 1, waits_for_room=False),
+                Lane("notes", self._run_chores, 1, waits_for_room=False),
                 Lane("chores", self._run_chores, 1, waits_for_room=True),
             ],
             make_room=make_room,
@@ -256,7 +256,7 @@ class SqliteJournal(SqliteReader):
 
     def _in_main(self, work: Callable[[], Any]) -> None:
         """Have the upper writer commit something in its file, and wait for it."""
-        self._upper.call("telemetry's", work)
+        self._upper.call("notes", work)
 
     def _number_devices(self, block: Block) -> None:
         new = {e.device for e in block.entries}.difference(self._numbers)

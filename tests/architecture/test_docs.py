@@ -118,7 +118,7 @@ def test_every_metric_has_its_row() -> None:
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in Metrics().registry.collect()
     }
-    names |= set(re.findall(r'gauge\(\s*"(\w+)"', (HOUSE / "gateway/app.py").read_text()))
+    names |= set(re.findall(r'gauge\(\s*"(\w+)"', (HOUSE / "gateway/measures.py").read_text()))
     assert first_column(section("operations.md", "## Metrics")) == names
 
 

@@ -12,6 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.api.app import Server, make_app
+from gateway.api.health import Condition
 from gateway.feeds.stream import LiveFeed
 from gateway.journal.base import (
     AlarmRecord,
@@ -187,7 +188,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 ledger=Views(LEDGER),
                 media=Media(*PICTURES),
                 metrics=metrics,
-                wrong=lambda: wrong,
+                condition=lambda: Condition(wrong, ["a warning"], "ok"),
             )
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role) for role in Role}

@@ -266,10 +266,12 @@ async def test_quarantine_gives_back_the_bytes(gateway: Outward) -> None:
 
 
 async def test_a_gateway_that_is_not_ready_says_why(gateway: Outward) -> None:
-    assert await gateway.get("/readyz") == {"ready": True}
+    ready = {"ready": True, "disk": "ok", "warnings": ["a warning"]}
+    assert await gateway.get("/readyz") == ready
     gateway.wrong.append("the priority lane has no broker")
     details = await problem(gateway, "GET", "/readyz", role=None)
     assert (details["status"], details["wrong"]) == (503, ["the priority lane has no broker"])
+    assert (details["disk"], details["warnings"]) == ("ok", ["a warning"])
     assert await gateway.get("/healthz") == {"status": "ok"}
 
 
@@ -286,7 +288,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     }
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
-        live=None, twins=None, ledger=None, media=None, metrics=None, wrong=list,  # type: ignore[arg-type]
+        live=None, twins=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
         (route.method, route.resource.canonical)
