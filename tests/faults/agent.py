@@ -31,6 +31,8 @@ class Agent(Part):
         spool: Path,
         folder: Path,
         logs: Path,
+        wrap: Sequence[str] = (),
+        tables: Sequence[str] = (),
     ) -> None:
         self.device, self.spool = device, spool
         self.tried: set[str] = set()
@@ -41,8 +43,10 @@ class Agent(Part):
             f'device = "{device}"\nkind = "vehicle_terminal"\n'
             f'[broker]\nhost = "{host}"\nport = {port}\npassword = "{password}"\n'
             f'[spool]\nfolder = "{spool}"\n[control]\nsocket = "{self._socket}"\n'
+            + "\n".join(tables)
         )
-        super().__init__("agent", ["-m", "fieldgate", "edge", "--config", str(config)], logs=logs)
+        command = ["-m", "fieldgate", "edge", "--config", str(config)]
+        super().__init__("agent", command, logs=logs, wrap=wrap)
 
     async def start(self) -> None:
         """Start it and wait until its control socket answers."""

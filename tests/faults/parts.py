@@ -296,7 +296,7 @@ class Core(Part):
         logs: Path,
         **keys: Any,
     ) -> None:
-        self.ledger = ledger
+        self.ledger, self.port = ledger, int(listen.rpartition(":")[2])
         arguments = [
             "sim", "core", "--json", "--gateway", gateway_url, "--listen", listen,
             "--data", str(folder), "--ledger", str(ledger), *options,

@@ -48,19 +48,22 @@ class Town:
         gateway: Mapping[str, Any] | None = None,
         core: Mapping[str, Any] | None = None,
         core_options: Sequence[str] = (),
+        core_host: str | None = None,
         device_host: str | None = None,
         device_port: int | None = None,
     ) -> None:
         self.trial = trial
         self._is_healed = False
         folder = trial.folder
+        self.further_ledgers: list[Path] = []  # of devices that are not in the field
         self.logs, self.data = folder / "logs", data or folder / "data"
         self.devices = {f"box-{n}": "alarm_box" for n in range(1, boxes + 1)}
         self.devices |= {f"car-{n}": "vehicle_terminal" for n in range(1, cars + 1)}
-        core_port = steady_port(host)
+        core_host = core_host or host
+        core_listen = f"{core_host}:{steady_port(host)}"
         toml = folder / "gateway.toml"
         toml.write_text(
-            f'{settings}\n[[webhooks]]\nurl = "http://{host}:{core_port}/events"\n'
+            f'{settings}\n[[webhooks]]\nurl = "http://{core_listen}/events"\n'
             f'secret = "{SECRET}"\ntypes = {json.dumps(FED)}\n'
         )
         self.data.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ class Town:
         self.core = Core(
             *core_options,
             gateway_url=self.gateway.url,
-            listen=f"{host}:{core_port}",
+            listen=core_listen,
             folder=folder / "core",
             ledger=folder / "core.jsonl",
             logs=self.logs,
@@ -126,7 +129,8 @@ class Town:
     @property
     def ledgers(self) -> list[Path]:
         """What was written down, by process."""
-        return [path for path in (self.field.ledger, self.core.ledger) if path.exists()]
+        paths = [self.field.ledger, self.core.ledger, *self.further_ledgers]
+        return [path for path in paths if path.exists()]
 
     def lines(self) -> Iterator[Line]:
         """All lines of the ledgers so far."""
