@@ -30,7 +30,7 @@ from protocols.errors import TopicInvalid
 from protocols.native import topics
 from protocols.native.topics import Down, Up
 
-KEEPALIVE_S = 6  # silence for twice as long ends a connection, on the broker's side too
+KEEPALIVE_S = 5  # silence for twice as long ends a connection, on the broker's side too
 SESSION_EXPIRY_S = 24 * 3600
 CONNECT_TIMEOUT_S = 5.0
 CONNACK_TIMEOUT_S = 10.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-UNANSWERED_S = 12.0
+UNANSWERED_S = 8.0
 """What was sent and is not acknowledged by then, for all the times it was sent again, ends the
 connection."""
 
