@@ -21,10 +21,11 @@ import structlog
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
-from gateway.arrival import Registered
+from gateway.assembly import Assembler
 from gateway.broker import PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT, Broker
 from gateway.checkpoint import Checkpoints
 from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
+from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
 from gateway.feeds.webhook import WebhookFeed
 from gateway.health import Counts, Health
@@ -69,36 +70,6 @@ class Ready(msgspec.Struct, frozen=True):
     http: str
     data: str
     pid: int
-
-
-class Directory:
-    """The registry as the lanes ask it: once per device, again when it has changed."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._generation = registry.generation()
-        self._known: dict[str, Registered | None] = {}
-        self.on_change: Callable[[], None] = self._known.clear
-
-    def __call__(self, device: str) -> Registered | None:
-        """What is registered of a device; None if it is unknown or revoked."""
-        if device not in self._known or self._known[device] is None:
-            found = self._registry.get(device)
-            is_known = found is not None and not found.revoked
-            self._known[device] = (
-                Registered(found.kind, found.lat, found.lon) if found and is_known else None
-            )
-        return self._known[device]
-
-    async def run(self) -> None:
-        """Forget what is known when the registry was changed by another process."""
-        while True:
-            await asyncio.sleep(1)
-            generation = self._registry.generation()
-            if generation != self._generation:
-                self._generation = generation
-                self._known.clear()
-                self.on_change()
 
 
 async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
@@ -164,6 +135,7 @@ class House(NamedTuple):
     twins: Twins
     receipts: Receipts
     alarms: Alarms
+    assembler: Assembler
     media: Media
     checkpoints: Checkpoints
     priority: Pipeline
@@ -192,7 +164,14 @@ def _build(
         now_s=time.monotonic,
     )
     alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
-    media = Media(store=journal.pictures, journal=journal, now_ms=now_ms)
+    assembler = Assembler(journal.pictures.folder)
+    media = Media(
+        store=journal.pictures,
+        assembler=assembler,
+        journal=journal,
+        now_ms=now_ms,
+        on_end=lambda state: metrics.pictures.labels(state).inc(),
+    )
     priority = Pipeline(
         journal=journal,
         ledger=ledger,
@@ -225,7 +204,17 @@ def _build(
         journal=journal, ledger=ledger, twins=twins, tails=tails, touched=touched
     )
     return House(
-        journal, ledger, twins, receipts, alarms, media, checkpoints, priority, telemetry, intake
+        journal=journal,
+        ledger=ledger,
+        twins=twins,
+        receipts=receipts,
+        alarms=alarms,
+        assembler=assembler,
+        media=media,
+        checkpoints=checkpoints,
+        priority=priority,
+        telemetry=telemetry,
+        intake=intake,
     )
 
 

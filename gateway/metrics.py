@@ -46,6 +46,12 @@ class Metrics:
             "fieldgate_errors", "Messages that met a fault of the gateway's own", registry=r
         )
         self.alarms = Counter("fieldgate_alarms_raised", "Alarms raised", ["kind"], registry=r)
+        self.pictures = Counter(
+            "fieldgate_pictures",
+            "Pictures of which all chunks came, by what became of them",
+            ["state"],
+            registry=r,
+        )
         self.alarm_s = Histogram(
             "fieldgate_alarm_seconds",
             "An alarm's arrival to a stage; for `device`, its press to its arrival",

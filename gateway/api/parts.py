@@ -74,7 +74,7 @@ class Picture(Protocol):
 
     @property
     def state(self) -> str:
-        """partial, complete, or corrupt: all has come, but it does not make the picture."""
+        """partial, complete, corrupt (all has come, and does not make the picture), or aside."""
 
     @property
     def received_chunks(self) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
 
 from gateway.journal.base import Chunk
 from gateway.journal.reading import open_database, transaction
-from protocols.errors import MediaInvalid
 from protocols.native import media
 
 _SCHEMA = """
@@ -22,7 +21,7 @@ CREATE TABLE IF NOT EXISTS picture (
     mime   TEXT    NOT NULL,
     size   INTEGER NOT NULL,
     of     INTEGER NOT NULL,         -- chunks
-    state  TEXT    NOT NULL,         -- partial, complete, corrupt
+    state  TEXT    NOT NULL,         -- partial, complete, corrupt, aside
     about  BLOB    NOT NULL,         -- MessagePack: what chunk 0 says
     PRIMARY KEY (id, device)         -- nobody can spoil what another one sends
 ) WITHOUT ROWID;
@@ -55,20 +54,75 @@ class Picture(Struct, frozen=True, kw_only=True):
         return self.state == "complete"
 
 
-class PictureStore:
-    """Pictures under one folder. Each method blocks, and may be called from any thread."""
+class PictureReader:
+    """Looks at pictures under one folder, and writes their files; changes no database.
+
+    Each method blocks, and may be called from any thread.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._reading = open_database(folder / "pictures.db")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reading.close()
+
+    def picture(self, device: str, picture_id: str) -> Picture:
+        """A picture of which at least one chunk is held."""
+        *columns, about = self._reading.execute(
+            "SELECT id, device, mime, size, of, state, (SELECT count(*) FROM chunk"
+            " WHERE chunk.picture = picture.id AND chunk.device = picture.device), about"
+            " FROM picture WHERE id = ? AND device = ?",
+            (picture_id, device),
+        ).fetchone()
+        named = dict(zip(Picture.__struct_fields__, columns, strict=False))
+        return Picture(**named, about=msgspec.msgpack.decode(about))
+
+    def join(self, picture: Picture) -> bytes:
+        """The whole, from its chunks; raise MediaInvalid if they do not make it."""
+        rows = self._reading.execute(
+            "SELECT n, data FROM chunk WHERE picture = ? AND device = ?",
+            (picture.id, picture.device),
+        )
+        return media.join(picture.id, picture.size, picture.of, dict(rows))
+
+    def _path(self, picture_id: str) -> Path:
+        return self._folder / picture_id[:2] / picture_id
+
+    def write(self, picture: Picture, whole: bytes) -> None:
+        """The file is there whole or not at all, also after a power cut."""
+        path = self._path(picture.id)
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            file.write(whole)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+        for folder in (path.parent, self._folder):
+            handle = os.open(folder, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+
+
+class PictureStore(PictureReader):
+    """The pictures of a journal: keeps their chunks, and what became of them."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
         self._writing = open_database(folder / "pictures.db")
         self._writing.executescript(_SCHEMA)
-        self._assembling = open_database(folder / "pictures.db")
+        super().__init__(folder)
+        self._ending = open_database(folder / "pictures.db")
 
     def close(self) -> None:
         """Close the files."""
-        self._writing.close()
-        self._assembling.close()
+        for connection in (self._writing, self._reading, self._ending):
+            connection.close()
 
     def keep(self, chunks: Sequence[Chunk]) -> None:
         """Commit chunks. What is held already, or of a picture that is whole, changes nothing;
@@ -97,71 +151,46 @@ class PictureStore:
                     (chunk.picture, chunk.device, chunk.n, chunk.data),
                 )
 
-    def assemble(self, device: str, picture_id: str) -> Picture | None:
-        """Join the chunks if all are here: the picture, complete or corrupt; None if not yet."""
-        picture = self._picture(device, picture_id)
-        if picture.state != "partial" or picture.received_chunks < picture.of:
-            return None
-        rows = self._assembling.execute(
-            "SELECT n, data FROM chunk WHERE picture = ? AND device = ?", (picture_id, device)
-        )
-        try:
-            whole = media.join(picture_id, picture.size, picture.of, dict(rows))
-        except MediaInvalid:
-            self._end(picture, "corrupt")
-            return msgspec.structs.replace(picture, state="corrupt")
-        self._write(self._path(picture_id), whole)
-        self._end(picture, "complete")
-        return msgspec.structs.replace(picture, state="complete", data=whole)
+    def whole(self, device: str, picture_id: str) -> Picture | None:
+        """The picture, if all its chunks are here and wait to be joined."""
+        picture = self.picture(device, picture_id)
+        is_whole = picture.state != "aside" and picture.received_chunks >= picture.of
+        return picture if is_whole else None
+
+    def show(self, picture: Picture) -> None:
+        """Its file is there: whoever asks for the picture gets it."""
+        with transaction(self._ending) as db:
+            db.execute(
+                "UPDATE picture SET state = 'complete' WHERE id = ? AND device = ?",
+                (picture.id, picture.device),
+            )
+
+    def end(self, picture: Picture, state: str) -> None:
+        """It is complete, corrupt, or set aside. Unless it is set aside, the chunks have served:
+        the file has them, or they are not worth keeping."""
+        key = (picture.id, picture.device)
+        with transaction(self._ending) as db:
+            db.execute("UPDATE picture SET state = ? WHERE id = ? AND device = ?", (state, *key))
+            if state != "aside":
+                db.execute("DELETE FROM chunk WHERE picture = ? AND device = ?", key)
 
     def find(self, picture_id: str) -> Picture | None:
         """What is known of a picture, whoever sent it, with its bytes if it is whole."""
-        sender = self._assembling.execute(
+        sender = self._reading.execute(
             "SELECT device FROM picture WHERE id = ? ORDER BY state = 'complete' DESC",
             (picture_id,),
         ).fetchone()
         if sender is None:
             return None
-        picture = self._picture(sender[0], picture_id)
+        picture = self.picture(sender[0], picture_id)
         if not picture.complete:
             return picture
         return msgspec.structs.replace(picture, data=self._path(picture_id).read_bytes())
 
     def unfinished(self) -> list[tuple[str, str]]:
-        """Devices and ids of pictures that are not whole: to be looked at after a restart."""
-        rows = self._assembling.execute("SELECT device, id FROM picture WHERE state = 'partial'")
+        """Devices and ids of pictures that have not ended: to be looked at after a restart."""
+        rows = self._reading.execute(
+            "SELECT device, id FROM picture WHERE state = 'partial' OR state = 'complete' AND"
+            " EXISTS (SELECT 1 FROM chunk WHERE picture = picture.id AND device = picture.device)"
+        )
         return rows.fetchall()
-
-    def _picture(self, device: str, picture_id: str) -> Picture:
-        *columns, about = self._assembling.execute(
-            "SELECT id, device, mime, size, of, state, (SELECT count(*) FROM chunk"
-            " WHERE chunk.picture = picture.id AND chunk.device = picture.device), about"
-            " FROM picture WHERE id = ? AND device = ?",
-            (picture_id, device),
-        ).fetchone()
-        named = dict(zip(Picture.__struct_fields__, columns, strict=False))
-        return Picture(**named, about=msgspec.msgpack.decode(about))
-
-    def _end(self, picture: Picture, state: str) -> None:
-        """The chunks have served: the file has them, or they are not worth keeping."""
-        key = (picture.id, picture.device)
-        with transaction(self._assembling) as db:
-            db.execute("UPDATE picture SET state = ? WHERE id = ? AND device = ?", (state, *key))
-            db.execute("DELETE FROM chunk WHERE picture = ? AND device = ?", key)
-
-    def _path(self, picture_id: str) -> Path:
-        return self._folder / picture_id[:2] / picture_id
-
-    def _write(self, path: Path, whole: bytes) -> None:
-        """The file is there whole or not at all, also after a power cut."""
-        path.parent.mkdir(exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(whole)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
-        for folder in (path.parent, self._folder):
-            handle = os.open(folder, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import yaml
 
+from gateway.assembly import Assembler
 from gateway.feeds.envelope import envelope
 from gateway.journal.base import FED_TYPES
 from gateway.media import Media
@@ -138,10 +139,17 @@ async def test_the_events_of_a_day_are_as_described(page: dict[str, Any], tmp_pa
         await gate.telemetry_of("status", {**lane, "seq": 2, "batt": 80, "lost": [[1, 3, 4]]})
         await gate.telemetry_of("media", {**lane, "seq": 5, **chunk})
         await gate.alarms.advance("car-1:1:p:1", Stage.ACCEPTED, by="desk 3", note="noted")
-        media = Media(store=gate.journal.pictures, journal=gate.journal, now_ms=lambda: NOW)
+        store = gate.journal.pictures
+        media = Media(
+            store=store,
+            assembler=Assembler(store.folder),
+            journal=gate.journal,
+            now_ms=lambda: NOW,
+        )
         joining = asyncio.create_task(media.run())
         await gate.journal.wait_beyond(gate.journal.last_cursor)
         joining.cancel()
+        await asyncio.wait([joining])
         events = [envelope(event) for event in await gate.events()]
 
     by_type = {

@@ -11,7 +11,6 @@ import pytest
 from gateway import telemetry
 from gateway.journal.base import EventType
 from protocols.model import Lane
-from protocols.native import media
 from tests.gateway.house import NOW, House, fix, house
 
 
@@ -110,44 +109,6 @@ async def test_telemetry_of_an_unknown_device_is_kept_aside(gw: House) -> None:
     await gw.telemetry_of("pos", fix(1), device="stranger")
     assert await gw.events() == []
     assert (await gw.journal.quarantine(2**62, 10))[0].reason == "unregistered"
-
-
-async def test_chunks_make_a_picture(gw: House) -> None:
-    picture = bytes(range(256)) * 100
-    keys = media.cut(
-        picture, "image/jpeg", taken=NOW, width_px=64, height_px=48, reason="alarm", ref="x"
-    )
-    chunks = [{"boot": 1, "seq": n, "t": NOW, **each} for n, each in enumerate(keys, 1)]
-    assert len(chunks) == 4
-    await gw.telemetry_of("media", *reversed(chunks[1:]))
-    assert gw.journal.pictures.assemble("car-1", media.picture_id(picture)) is None
-    await gw.telemetry_of("media", chunks[0], chunks[0])
-    whole = gw.journal.pictures.assemble("car-1", media.picture_id(picture))
-    assert whole is not None
-    assert (whole.data, whole.complete, whole.about["reason"]) == (picture, True, "alarm")
-    found = gw.journal.pictures.find(media.picture_id(picture))
-    assert found is not None
-    assert found.data == picture
-
-
-async def test_chunks_that_lie_make_no_picture_and_spoil_none(gw: House) -> None:
-    keys = next(
-        media.cut(b"picture", "image/jpeg", taken=NOW, width_px=1, height_px=1, reason="live")
-    )
-    honest = {"boot": 1, "seq": 1, "t": NOW, **keys}
-    await gw.telemetry_of("media", honest | {"data": b"another"})
-    lie = gw.journal.pictures.assemble("car-1", keys["id"])
-    assert lie is not None
-    assert (lie.state, lie.complete) == ("corrupt", False)
-    await gw.telemetry_of("media", honest, device="box-1")
-    await gw.telemetry_of("media", honest | {"seq": 2})
-    for device in ("box-1", "car-1"):
-        whole = gw.journal.pictures.assemble(device, keys["id"])
-        assert whole is not None
-        assert whole.complete
-    found = gw.journal.pictures.find(keys["id"])
-    assert found is not None
-    assert found.data == b"picture"
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
