@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import msgspec
+import psutil
 
 from tests.faults.field import Plan, State
 
@@ -226,10 +227,20 @@ class Gateway(Part):
         """The gateway's own process id, also under a wrapper."""
         return int(self.newest["pid"]) if "pid" in self.newest else super().pid
 
-    @property
-    def broker_pid(self) -> int:
-        """The process id of its broker."""
-        return int((self.folder / "broker" / "mosquitto.pid").read_text())
+    async def broker(self, *, other_than: int = 0, timeout_s: float = 20.0) -> int:
+        """The process id of its broker, once it runs; raise PartFailed."""
+
+        async def pid() -> int | None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(self.pid).children():
+                    if child.name() == "mosquitto" and child.pid != other_than:
+                        return int(child.pid)
+            return None
+
+        found = await until(pid, timeout_s)
+        if found is None:
+            raise self.failure(f"has no broker for {timeout_s:g} s")
+        return found
 
     def with_seam(self, seam: str) -> None:
         """Start it from now on through the launcher, with one of its seams."""

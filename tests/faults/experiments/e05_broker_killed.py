@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
 
 from tests.faults.experiment import Trial, experiment
-from tests.faults.parts import until
 from tests.faults.town import Town
 
 
@@ -27,10 +24,10 @@ async def broker_killed(trial: Trial) -> None:
     async with Town(trial, boxes=6, cars=4, alarms_per_s=8, positions_per_s=40) as town:
         for _ in range(trial.pick(full=30, short=5)):
             await asyncio.sleep(trial.rng.uniform(0.2, 1.5))  # a random moment is the point
-            pid, began_s = town.gateway.broker_pid, loop.time()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            await until(_another_broker(town, pid), 20)
+            pid = await town.gateway.broker()
+            began_s = loop.time()
+            os.kill(pid, signal.SIGKILL)
+            await town.gateway.broker(other_than=pid)
             trial.require("receipts go on within 20 s", await town.field.receipts_go_on(20))
             waits_s.append(loop.time() - began_s)
         connects = town.field.state.connects
@@ -42,10 +39,3 @@ async def broker_killed(trial: Trial) -> None:
         f" max {max(waits_s):.1f} s",
     )
     trial.figure(f"{connects} connects of {len(town.devices)} devices")
-
-
-def _another_broker(town: Town, pid: int) -> Callable[[], Awaitable[bool]]:
-    async def is_there() -> bool:
-        return town.gateway.broker_pid != pid
-
-    return is_there
