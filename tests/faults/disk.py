@@ -58,6 +58,10 @@ class Disk:
         finally:
             os.close(fd)
 
+    async def make_read_only(self) -> None:
+        """As ext4 does it by itself when its own log cannot be written, files open or not."""
+        await _run("mount", "-o", "remount,abort", str(self.folder))
+
     async def come_back(self) -> None:
         """Kill whoever still has it open, and mount it again as after a power cut."""
         await asyncio.to_thread(self._kill_users)
