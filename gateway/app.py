@@ -42,6 +42,7 @@ from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
 from gateway.reserve import Room
+from gateway.service import Service
 from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
@@ -83,23 +84,31 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
         http = HostPort(http.host, urlsplit(ready.http).port or http.port)  # the same next time
         if not was_ready.is_set():
             on_ready(ready)
+            service.ready()
         was_ready.set()
 
     room = Room(folder, reserve_bytes=settings.reserve_mb * 1024 * 1024)
     room.look()  # on a full disk the reserve is what the start is made with
-    with _alone(folder), Registry(folder) as registry:
+    with _alone(folder), Registry(folder) as registry, Service() as service:
         async with _brokers(settings, registry) as brokers:
             while not stop.is_set():
                 try:
                     await _serve(
-                        settings, registry, brokers, room, http=http, on_ready=now_ready, stop=stop
+                        settings,
+                        registry,
+                        brokers,
+                        room,
+                        service,
+                        http=http,
+                        on_ready=now_ready,
+                        stop=stop,
                     )
                 except* (CommitFailed, sqlite3.Error, OSError) as failures:
                     if not was_ready.is_set():
                         raise
                     why = str(_first(failures)) or type(_first(failures)).__name__
                     log.error("journal_failed", error=why)
-                    await _until_writable(why, room, http, stop)
+                    await _until_writable(why, room, service, http, stop)
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -108,7 +117,9 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _until_writable(why: str, room: Room, http: HostPort, stop: asyncio.Event) -> None:
+async def _until_writable(
+    why: str, room: Room, service: Service, http: HostPort, stop: asyncio.Event
+) -> None:
     """Answer that we are not ready, and why, until the disk takes a write."""
     wrong = [f"the journal has failed: {why}"]
 
@@ -125,6 +136,8 @@ async def _until_writable(why: str, room: Room, http: HostPort, stop: asyncio.Ev
             if problem is None:
                 return
             wrong[1:] = [problem]
+            service.status(f"not ready: {problem}")
+            service.alive()  # a restart would not make it writable
 
 
 class House(NamedTuple):
@@ -223,6 +236,7 @@ async def _serve(
     registry: Registry,
     brokers: Brokers,
     room: Room,
+    service: Service,
     *,
     http: HostPort,
     on_ready: Callable[[Ready], None],
@@ -270,6 +284,8 @@ async def _serve(
             feeds=feeds,
             room=room,
             on_lag=metrics.loop_lag_s.observe,
+            on_alive=service.alive,
+            on_status=service.status,
         )
         devices, messages = Counts(house.twins.counts), Counts(house.ledger.totals)
         measure(

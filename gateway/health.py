@@ -98,7 +98,9 @@ class Counts:
 class Health:
     """Watches the priority lane, and knows what is wrong. ``run`` keeps watching.
 
-    ``on_lag`` is told how late the event loop is, each time that it was looked at.
+    ``on_lag`` is told how late the event loop is, each time that it was looked at. ``on_alive``
+    is called for each proof that the priority lane works, and while it waits for what a restart
+    would not bring; ``on_status`` each second.
     """
 
     def __init__(
@@ -109,7 +111,9 @@ class Health:
         clients: Mapping[str, Client],
         feeds: Sequence[Feed],
         room: Room,
-        on_lag: Callable[[float], None],
+        on_lag: Callable[[float], None] = lambda lag_s: None,
+        on_alive: Callable[[], None] = lambda: None,
+        on_status: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._journal = journal
         self._has_failed = has_failed
@@ -117,6 +121,8 @@ class Health:
         self._feeds = feeds
         self._room = room
         self._on_lag = on_lag
+        self._on_alive = on_alive
+        self._on_status = on_status
         self._trail = Trail()
         self._numbers = count()
         self._under_way: dict[int, float] = {}
@@ -171,6 +177,8 @@ class Health:
         while True:
             await self._journal.commit(Change())
             self._proved_s = time.monotonic()
+            if self.oldest_s < STUCK_S:
+                self._on_alive()
             await asyncio.sleep(BEAT_EVERY_S)
 
     async def _look(self) -> None:
@@ -185,6 +193,10 @@ class Health:
                     self.reconnects[lane] += 1
                 self._was_connected[lane] = client.is_connected
             self.files_used, self.files_limit = open_files()
+            if self._room.state is DiskState.RESERVE_RELEASED:
+                self._on_alive()  # commits may wait for room
+            wrong, warnings, _ = self.condition()
+            self._on_status("; ".join([*(f"not ready: {each}" for each in wrong), *warnings]))
 
     def condition(self) -> Condition:
         """What keeps an alarm that arrives now from being kept and fed, and what does not."""
