@@ -43,7 +43,7 @@ _PROBE_ACCOUNT = f"{RESERVED_PREFIX}probe"  # may connect, read and write nothin
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 RELOAD_TIMEOUT_S = 5.0
-RESTART_FIRST_S, RESTART_MAX_S = 0.1, 5.0
+RESTART_FIRST_S, RESTART_MAX_S = 0.1, 1.0  # an alarm waits meanwhile
 PROBE_EVERY_S = 5.0
 HUNG_AFTER = 3
 """So many probes in a row without an answer, and the broker is killed and started anew."""

@@ -17,7 +17,11 @@ KEEPALIVE_S = 5
 
 RECONNECT_S = 0.2
 GIVE_UP_S = 5.0
-"""A client that was gone for so long is replaced: gmqtt stops for good after some refusals."""
+"""An attempt to connect that takes longer is ended."""
+
+_NEVER = -2  # below gmqtt's -1, which stands for ever
+"""gmqtt's own reconnecting cannot be called off: a client that was replaced would come back
+under its name, and each would throw the other out."""
 
 
 class Account(NamedTuple):
@@ -86,11 +90,11 @@ class PriorityClient:
             while True:
                 try:
                     await self._connect(on_message)
-                    await self._until_given_up()
+                    await self._lost.wait()
                 except (OSError, TimeoutError, gmqtt.MQTTConnectError) as error:
                     log.warning("broker_refuses", client=self._account.name, error=str(error))
-                    await asyncio.sleep(RECONNECT_S)
                 await self._close()
+                await asyncio.sleep(RECONNECT_S)
         finally:
             await self._close()
 
@@ -104,16 +108,6 @@ class PriorityClient:
             return False
         return True
 
-    async def _until_given_up(self) -> None:
-        """Return when gmqtt has not brought the connection back for too long."""
-        while True:
-            await self._lost.wait()
-            try:
-                await asyncio.wait_for(self._subscribed.wait(), GIVE_UP_S)
-            except TimeoutError:
-                log.warning("broker_given_up", client=self._account.name)
-                return
-
     async def _connect(self, on_message: Callable[..., Any]) -> None:
         account = self._account
         client = gmqtt.Client(
@@ -125,12 +119,13 @@ class PriorityClient:
         )
         if account.user is not None:
             client.set_auth_credentials(account.user, account.password)
-        client.set_config({"reconnect_retries": -1, "reconnect_delay": RECONNECT_S})
+        client.set_config({"reconnect_retries": _NEVER})
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = on_message
         self._client = client
+        self._lost.clear()
         # gmqtt waits for ever for an answer that a lost connection never brings.
         async with asyncio.timeout(GIVE_UP_S):
             await client.connect(account.host, account.port, keepalive=KEEPALIVE_S)
@@ -150,10 +145,11 @@ class PriorityClient:
             log.error("subscription_refused", client=self._account.name, filters=refused)
             return
         log.info("broker_connected", client=self._account.name)
-        self._lost.clear()
         self._subscribed.set()
 
     def _on_disconnect(self, client: gmqtt.Client, packet: bytes, exc: object = None) -> None:
+        if client is not self._client:
+            return  # the end of one that was replaced
         if self._subscribed.is_set():
             log.warning("broker_lost", client=self._account.name)
         self._subscribed.clear()
