@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from gateway.app import Ready
 
+FILES = 1_000_000
+
 
 def up(
     data: Annotated[str | None, typer.Option(help="Folder of all state.")] = None,
@@ -55,6 +57,7 @@ def _run(settings: Any, as_json: bool) -> None:
     from gateway.app import admin_token, run
 
     to_stderr()
+    _allow_files()
 
     def on_ready(ready: Ready) -> None:
         if as_json:
@@ -70,3 +73,13 @@ def _run(settings: Any, as_json: bool) -> None:
         await run(settings, on_ready, stop)
 
     uvloop.run(main())
+
+
+def _allow_files() -> None:
+    """As many file descriptors as we may have, for the broker too: it needs one for each device."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 from aiohttp import web
@@ -22,6 +25,11 @@ from gateway.registry import Registry
 
 MAX_BODY_BYTES = 64 * 1024
 STOP_TIMEOUT_S = 2.0
+FILES_KEPT = 256
+"""For the broker's connections, the journal's files, webhooks, and what a restart opens."""
+
+REFUSALS = 16
+"""So many connections beyond those are told that there are too many; others are just closed."""
 
 
 def make_app(
@@ -86,22 +94,66 @@ class Server:
         self.host = host
         self.port = port
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
+        self._listening: asyncio.Server
 
     async def __aenter__(self) -> Server:
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self.host, self.port).start()
+            self._listening = await asyncio.get_running_loop().create_server(
+                self._accept, self.host, self.port
+            )
         except OSError:
             await self._runner.cleanup()
             raise
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listening.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._listening.close()
         await self._runner.cleanup()
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        """One more connection; none that would take a file descriptor that alarms may need."""
+        server = self._runner.server
+        assert server is not None
+        return server() if len(server.connections) < most_connections() else _Refusal()
 
     @property
     def url(self) -> str:
         """Where it answers."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+
+class _Refusal(asyncio.Protocol):
+    """Answers whatever is asked with 503, and closes. Left alone, it would be offered for ever."""
+
+    under_way = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
+        _Refusal.under_way += 1
+        if _Refusal.under_way > REFUSALS:
+            transport.close()
+        else:  # one that asks nothing does not stay
+            asyncio.get_running_loop().call_later(STOP_TIMEOUT_S, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        why = f"all {most_connections()} connections are taken"
+        problem = {"type": "about:blank", "title": "Service Unavailable", "status": 503}
+        body = msgspec.json.encode({**problem, "detail": why, "wrong": [why]})
+        self._transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+            b"Content-Type: application/problem+json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _Refusal.under_way -= 1
+
+
+def most_connections() -> int:
+    """How many there may be at once: all file descriptors but those that are kept for the rest."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(limit - FILES_KEPT, limit // 4)

@@ -28,6 +28,8 @@ from protocols.model import Stage
 
 T = TypeVar("T")
 
+READERS, READER_START_S = 2, 10.0
+
 WAL_BYTES = 16 * 1024 * 1024
 """A write-ahead log that grew beyond it, for a reader was slow or the disk full, shrinks again."""
 
@@ -43,7 +45,7 @@ class SqliteReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="asyncio_journal")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="asyncio_journal")
         # Tracks take long: in a thread of their own they hold up no feed.
         self._trackers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asyncio_tracks")
         self._local = threading.local()
@@ -54,6 +56,14 @@ class SqliteReader:
     async def __aenter__(self) -> Self:
         if not (self._folder / "journal.db").exists():
             raise FileNotFoundError(f"no journal in {self._folder}")
+        # Both threads' connections, before file descriptors can run short.
+        threads = threading.Barrier(READERS)
+
+        def open_main() -> None:
+            self._reader("journal.db")
+            threads.wait(READER_START_S)
+
+        await asyncio.gather(*(self._in_reader(open_main) for _ in range(READERS)))
         self._last = await self._in_reader(self._newest)
         return self
 

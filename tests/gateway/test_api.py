@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from gateway.api import app as server
 from gateway.api.app import make_app
 from gateway.journal.base import Change, Quarantined
 from gateway.registry import Device, Role
@@ -260,6 +263,32 @@ async def test_quarantine_gives_back_the_bytes(gateway: Outward) -> None:
     rest = await gateway.get(f"/api/v1/quarantine?before={page['next']}")
     assert len(rest["quarantine"]) == 1
     assert rest["next"] is None
+
+
+async def test_connections_leave_file_descriptors_for_alarms(
+    gateway: Outward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, port = gateway.url.removeprefix("http://").split(":")
+    monkeypatch.setattr(server, "most_connections", lambda: 2)
+    kept = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+    details = await problem(gateway, "GET", "/readyz", role=None)
+    assert (details["status"], details["wrong"]) == (503, ["all 2 connections are taken"])
+    for _, writer in kept:
+        writer.close()
+        await writer.wait_closed()
+    async with asyncio.timeout(5):
+        while True:
+            async with gateway.request("GET", "/readyz", role=None) as response:
+                if response.status == 200:
+                    break
+
+
+@pytest.mark.parametrize(("files", "most"), [(65536, 65280), (1024, 768), (256, 64)])
+def test_few_file_descriptors_are_shared(
+    monkeypatch: pytest.MonkeyPatch, files: int, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert server.most_connections() == most
 
 
 # Health and description
