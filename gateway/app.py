@@ -329,6 +329,8 @@ async def _serve(
             async with Server(app, *http) as server:
                 await upper.wait_connected()
                 await lower.wait_connected()
+                if brokers.private is not None:
+                    brokers.private.save()
                 mqtt = f"{brokers.priority.host}:{brokers.priority.port}"
                 ready = Ready(True, mqtt, server.url, str(settings.folder), os.getpid())
                 (settings.folder / "gateway.json").write_bytes(msgspec.json.encode(ready))

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import getpass
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -139,6 +140,15 @@ class Broker:
         """Whether the process runs."""
         return self._process.returncode is None
 
+    def save(self) -> None:
+        """Write down now who subscribes to what, not at the next autosave.
+
+        A broker that dies before it has done so comes back without the gateway's sessions,
+        and drops what devices send it until the gateway has subscribed again.
+        """
+        if self.is_up:
+            self._process.send_signal(signal.SIGUSR1)
+
     async def __aenter__(self) -> Broker:
         await asyncio.to_thread(_end_stale, self._folder)
         self.port = _free_port(self.host, self.port)
@@ -183,7 +193,10 @@ class Broker:
             raise BrokerFailed("mosquitto is not installed: apt-get install mosquitto")
         # --pdeathsig: the broker ends with us, however we end. A session of its own:
         # Ctrl-C reaches the gateway alone, which stops the broker last.
-        command = ["setpriv", "--pdeathsig", "TERM", program, "-c"]
+        # A file for each device: all that it may open, where the shell gives it 1,024.
+        _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limited = ["prlimit", f"--nofile={files}:{files}"]
+        command = ["setpriv", "--pdeathsig", "TERM", *limited, program, "-c"]
         with (self._folder / "mosquitto.log").open("ab") as early_errors:
             self._process = await asyncio.create_subprocess_exec(
                 *command,

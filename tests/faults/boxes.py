@@ -10,10 +10,10 @@ from fieldgate.verification import Proof
 from gateway.broker import reload
 from gateway.registry import Device, Registry
 from simulators import ledger
-from simulators.ledger import Latency, Ledger, now_ms
+from simulators.ledger import Ledger, now_ms
 from tests.faults.agent import Agent
 from tests.faults.parts import START_TIMEOUT_S, until
-from tests.faults.town import Town
+from tests.faults.town import Town, Wait
 
 
 class Box(Agent):
@@ -133,18 +133,7 @@ class Boxes:
                 if "stored" in steps:
                     await self._book.write(ledger.Receipted(id=id_, at=steps["stored"]))
 
-    def latency(self, boxes: Iterable[Box]) -> tuple[Latency | None, int]:
-        """Press to dispatch of these boxes' alarms, and how many have not come."""
+    def waits(self, boxes: Iterable[Box]) -> list[Wait]:
+        """What became of these boxes' presses."""
         ids = {id_ for box in boxes for id_ in box.pressed}
-        pressed: dict[str, int] = {}
-        dispatched: dict[str, int] = {}
-        for line in self._town.lines():
-            match line:
-                case ledger.Pressed() if line.id in ids:
-                    pressed[line.id] = line.at
-                case ledger.Dispatched() if line.id in ids:
-                    dispatched[line.id] = min(line.at, dispatched.get(line.id, line.at))
-        return (
-            Latency.of(at - pressed[id_] for id_, at in dispatched.items()),
-            len(ids - dispatched.keys()),
-        )
+        return [wait for wait in self._town.waits() if wait.id in ids]

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,14 @@ from tests.faults.parts import Core, FieldPart, Gateway, Part, steady_port, unti
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 FED = ["alarm.raised", "alarm.updated", "alarm.stage", "duty"]
+
+
+class Wait(NamedTuple):
+    """A press: when, and how long until the dispatch core had it, if it has."""
+
+    id: str
+    pressed_ms: int
+    waited_ms: int | None
 
 
 class Town:
@@ -146,6 +154,21 @@ class Town:
         devices = (await self.gateway.get("/api/v1/ledger"))["devices"]
         return sum(device["duplicates"] for device in devices)
 
+    def waits(self) -> list[Wait]:
+        """Each press so far, and how long it took to the dispatch core."""
+        pressed: dict[str, int] = {}
+        dispatched: dict[str, int] = {}
+        for line in self.lines():
+            match line:
+                case ledger.Pressed():
+                    pressed[line.id] = line.at
+                case ledger.Dispatched():
+                    dispatched[line.id] = min(line.at, dispatched.get(line.id, line.at))
+        return [
+            Wait(id_, at, dispatched[id_] - at if id_ in dispatched else None)
+            for id_, at in pressed.items()
+        ]
+
     async def heal(self, *, within_s: float = 60.0) -> None:
         """Nothing new; wait until all is receipted and dispatched; note whether it was in time."""
         self.field.pace(alarms_per_s=0, positions_per_s=0)
@@ -238,6 +261,17 @@ def raised_twice(raised: Sequence[Mapping[str, Any]]) -> set[str]:
     }
     counts = Counter(press for _, press in presses)
     return {press for press, count in counts.items() if count > 1}
+
+
+def judge_latency(trial: Trial, waits: Sequence[Wait], *, limit_s: float, of: str) -> None:
+    """Whether the 99th percentile of these presses is within the limit, and all have come."""
+    latency = Latency.of(wait.waited_ms for wait in waits if wait.waited_ms is not None)
+    missing = sum(wait.waited_ms is None for wait in waits)
+    trial.liveness(
+        f"{of}: alarm p99 within {limit_s:g} s",
+        latency is not None and not missing and latency.p99 <= 1000 * limit_s,
+        f"{milliseconds(latency) if latency else 'none came'}, {len(waits)} pressed",
+    )
 
 
 def milliseconds(latency: Latency) -> str:

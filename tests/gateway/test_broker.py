@@ -16,6 +16,8 @@ import psutil
 import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from gateway import broker as broker_module
 from gateway.broker import (
@@ -77,9 +79,13 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connecting(broker: Broker, user: str, password: str) -> AsyncIterator[Client]:
+async def connecting(
+    broker: Broker, user: str, password: str, *, session_s: int = 0
+) -> AsyncIterator[Client]:
     client = Client(user, password)
-    client.paho.connect("127.0.0.1", broker.port)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = session_s
+    client.paho.connect("127.0.0.1", broker.port, clean_start=not session_s, properties=properties)
     client.paho.loop_start()
     try:
         async with asyncio.timeout(5):
@@ -192,16 +198,37 @@ async def test_a_killed_broker_is_back_on_its_port(broker: Broker, tmp_path: Pat
     process = broker_module._running((tmp_path / "broker").resolve())
     assert process is not None
     process.kill()
-    await _until_back(broker)
+    await _until_back(broker, PRIORITY_ACCOUNT, broker.passwords[PRIORITY_ACCOUNT])
 
 
-async def _until_back(broker: Broker) -> None:
-    """Return when a broker that was started again lets the gateway in."""
-    password = broker.passwords[PRIORITY_ACCOUNT]
+async def test_a_broker_that_is_killed_after_a_save_knows_its_subscribers(
+    broker: Broker, registry: Registry, tmp_path: Path
+) -> None:
+    device = registry.add(Device(id="car-1", kind="vehicle_terminal"))
+    await asyncio.to_thread(reload, tmp_path)
+    account = (PRIORITY_ACCOUNT, broker.passwords[PRIORITY_ACCOUNT])
+    async with connecting(broker, *account, session_s=60) as gateway:
+        gateway.paho.subscribe("field/v1/+/up/#", 1)
+        await gateway.subscribed.wait()
+        broker.save()
+        async with asyncio.timeout(5):
+            while not (tmp_path / "broker" / "mosquitto.db").exists():
+                await asyncio.sleep(0.01)  # nothing tells when it has written
+        psutil.Process(broker._process.pid).kill()
+        await gateway.dropped.wait()
+    await _until_back(broker, "car-1", device)  # the gateway's account would begin anew
+    async with connecting(broker, "car-1", device) as car:
+        car.paho.publish("field/v1/car-1/up/alarm", b"while nobody listens", 1).wait_for_publish(5)
+    async with connecting(broker, *account, session_s=60) as gateway, asyncio.timeout(5):
+        assert (await gateway.messages.get())[1] == b"while nobody listens"
+
+
+async def _until_back(broker: Broker, user: str, password: str) -> None:
+    """Return when a broker that was started again lets them in."""
     async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(ConnectionRefusedError):
-                if broker.restarts and await is_let_in(broker, PRIORITY_ACCOUNT, password):
+                if broker.restarts and await is_let_in(broker, user, password):
                     return
             await asyncio.sleep(0.02)  # nothing tells when a process listens
 
@@ -216,7 +243,7 @@ async def test_a_hung_broker_is_killed_and_started_anew(
         process = broker_module._running((tmp_path / "broker").resolve())
         assert process is not None
         process.suspend()
-        await _until_back(broker)
+        await _until_back(broker, PRIORITY_ACCOUNT, broker.passwords[PRIORITY_ACCOUNT])
 
 
 async def test_a_log_that_has_grown_large_gives_way_to_a_new_one(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from tests.faults.boxes import Box, Boxes
 from tests.faults.experiment import Trial, experiment
 from tests.faults.network import TOWN, Network
-from tests.faults.town import Town, milliseconds
+from tests.faults.town import Town, judge_latency
 
 LIMITS_S = {5: 2, 20: 5, 40: 15}
 
@@ -35,8 +34,9 @@ async def packet_loss(trial: Trial) -> None:
                 field.lose(percent)
             await asyncio.gather(*(_press(trial, box, presses) for box in boxes.each))
             await town.heal(within_s=60)  # the loss goes on
-            for number, percent in enumerate(fields):
-                _judge(trial, boxes, percent, boxes.each[number * count : (number + 1) * count])
+            for number, (percent, limit_s) in enumerate(LIMITS_S.items()):
+                waits = boxes.waits(boxes.each[number * count : (number + 1) * count])
+                judge_latency(trial, waits, limit_s=limit_s, of=f"{percent} %")
             for field in fields.values():
                 field.lose(0)
             await boxes.judge()
@@ -46,14 +46,3 @@ async def _press(trial: Trial, box: Box, presses: int) -> None:
     for _ in range(presses):
         await asyncio.sleep(trial.rng.uniform(0.5, 5))
         await box.press()
-
-
-def _judge(trial: Trial, boxes: Boxes, percent: int, group: Sequence[Box]) -> None:
-    latency, missing = boxes.latency(group)
-    limit_s = LIMITS_S[percent]
-    count = sum(len(box.pressed) for box in group)
-    trial.liveness(
-        f"{percent} %: alarm p99 within {limit_s} s",
-        latency is not None and not missing and latency.p99 <= 1000 * limit_s,
-        f"{milliseconds(latency) if latency else 'none came'}, of {count}",
-    )

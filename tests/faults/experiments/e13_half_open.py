@@ -12,7 +12,7 @@ from tests.faults.boxes import Box, Boxes
 from tests.faults.experiment import Trial, experiment
 from tests.faults.network import TOWN, Field, Network, Place
 from tests.faults.parts import Gateway, steady_port, until
-from tests.faults.town import Town, milliseconds
+from tests.faults.town import Town, judge_latency
 
 FOUND_WITHIN_S = 15.0
 BACK_WITHIN_S = 20.0
@@ -45,7 +45,7 @@ async def half_open(trial: Trial) -> None:
             )
             await _gateways_side(trial, [network.town], town.gateway, town.gateway.mqtt_port, half)
             await town.heal()
-            _judge_latency(trial, boxes, half)
+            judge_latency(trial, boxes.waits(half), limit_s=BACK_WITHIN_S, of="pressed into it")
             await boxes.judge()
 
 
@@ -72,7 +72,9 @@ async def half_open_outside_broker(trial: Trial) -> None:
                 places = [network.town, field.place]
                 await _gateways_side(trial, places, town.gateway, port, boxes.each)
                 await town.heal()
-                _judge_latency(trial, boxes, boxes.each)
+                judge_latency(
+                    trial, boxes.waits(boxes.each), limit_s=BACK_WITHIN_S, of="pressed into it"
+                )
                 await boxes.judge()
 
 
@@ -141,15 +143,6 @@ async def _gateways_side(
     _note(trial, "the gateway has other connections", [back_s], FOUND_WITHIN_S)
     for place in places:
         place.forget([])
-
-
-def _judge_latency(trial: Trial, boxes: Boxes, pressed: list[Box]) -> None:
-    latency, missing = boxes.latency(pressed)
-    figure = milliseconds(latency) if latency else "none came"
-    in_time = latency is not None and latency.max <= 1000 * BACK_WITHIN_S
-    trial.liveness(
-        f"alarms pressed into it within {BACK_WITHIN_S:g} s", in_time and not missing, figure
-    )
 
 
 def _note(trial: Trial, what: str, seconds: list[float], limit_s: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tests.faults.boxes import Box, Boxes
 from tests.faults.experiment import Trial, experiment
 from tests.faults.network import TOWN, Network
-from tests.faults.town import Town, milliseconds
+from tests.faults.town import Town, judge_latency
 
 BITS_PER_S = 64_000
 QUEUE_BYTES = 32_000
@@ -47,7 +47,7 @@ async def slow_link(trial: Trial) -> None:
                 field.throttle(BITS_PER_S, queue_bytes=QUEUE_BYTES)
             await asyncio.gather(*(_press(trial, box, presses) for box in boxes.each))
             await town.heal(within_s=30)  # the link stays as it is
-            _judge(trial, boxes)
+            judge_latency(trial, boxes.waits(boxes.each), limit_s=LIMIT_S, of="64 kbit/s")
             await _judge_pictures(trial, town, boxes)
             for field in fields:
                 field.throttle(10**9, queue_bytes=10**6)
@@ -58,15 +58,6 @@ async def _press(trial: Trial, box: Box, presses: int) -> None:
     for _ in range(presses):
         await asyncio.sleep(trial.rng.uniform(0.5, 3.5))
         await box.press()
-
-
-def _judge(trial: Trial, boxes: Boxes) -> None:
-    latency, missing = boxes.latency(boxes.each)
-    trial.liveness(
-        f"alarm p99 within {LIMIT_S} s",
-        latency is not None and not missing and latency.p99 <= 1000 * LIMIT_S,
-        milliseconds(latency) if latency else "none came",
-    )
 
 
 async def _judge_pictures(trial: Trial, town: Town, boxes: Boxes) -> None:
