@@ -25,10 +25,12 @@ FED = ["alarm.raised", "alarm.updated", "alarm.stage", "duty"]
 
 
 class Wait(NamedTuple):
-    """A press: when, and how long until the dispatch core had it, if it has."""
+    """A press: when, whether its device had its link, and how long until the dispatch core had
+    it, if it has."""
 
     id: str
     pressed_ms: int
+    online: bool
     waited_ms: int | None
 
 
@@ -156,17 +158,22 @@ class Town:
 
     def waits(self) -> list[Wait]:
         """Each press so far, and how long it took to the dispatch core."""
-        pressed: dict[str, int] = {}
+        pressed: dict[str, ledger.Pressed] = {}
         dispatched: dict[str, int] = {}
         for line in self.lines():
             match line:
                 case ledger.Pressed():
-                    pressed[line.id] = line.at
+                    pressed[line.id] = line
                 case ledger.Dispatched():
                     dispatched[line.id] = min(line.at, dispatched.get(line.id, line.at))
         return [
-            Wait(id_, at, dispatched[id_] - at if id_ in dispatched else None)
-            for id_, at in pressed.items()
+            Wait(
+                id_,
+                press.at,
+                press.online,
+                dispatched[id_] - press.at if id_ in dispatched else None,
+            )
+            for id_, press in pressed.items()
         ]
 
     async def heal(self, *, within_s: float = 60.0) -> None:
