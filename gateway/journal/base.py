@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from protocols.model import Fix, MediaChunk, Stage, Status
+from protocols.model import Fix, Lane, MediaChunk, Stage, Status, message_id
 
 REPEAT_MS = 10 * 60 * 1000
 """The same bytes in quarantine within this time only raise a count (contract 3.6)."""
@@ -62,6 +62,69 @@ class Event(Struct, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
     cursor: int = 0
     stored: int = 0
+
+
+class Positions(NamedTuple):
+    """Positions as columns: each has a value for each position, None where it has none.
+
+    An Event for each costs more than all else that reading them does.
+    """
+
+    cursor: list[int]
+    device: list[str]
+    received: list[int]
+    stored: list[int]
+    clock_offset_ms: list[int | None]
+    flags: list[tuple[str, ...]]
+    boot: list[int]
+    seq: list[int]
+    t: list[int]
+    lat: list[float]
+    lon: list[float]
+    fix: list[int]
+    alt: list[float | None]
+    spd: list[float | None]
+    hdg: list[float | None]
+    acc: list[float | None]
+    hdop: list[float | None]
+    sats: list[int | None]
+    src: list[str | None]
+
+    def events(self) -> list[Event]:
+        """An event for each."""
+        sent = zip(*(getattr(self, key) for key in Fix.__struct_fields__), strict=True)
+        return [
+            Event(
+                type=EventType.POSITION,
+                id=message_id(device, data["boot"], Lane.TELEMETRY, data["seq"]),
+                device=device,
+                t=data["t"],
+                received=received,
+                clock_offset_ms=offset,
+                flags=flags,
+                data=data,
+                cursor=cursor,
+                stored=stored,
+            )
+            for cursor, device, received, stored, offset, flags, data in zip(
+                self.cursor,
+                self.device,
+                self.received,
+                self.stored,
+                self.clock_offset_ms,
+                self.flags,
+                map(_sent, sent),
+                strict=True,
+            )
+        ]
+
+
+def _sent(values: tuple[Any, ...]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in zip(Fix.__struct_fields__, values, strict=True)
+        if value is not None
+    }
 
 
 class UsedUp(NamedTuple):

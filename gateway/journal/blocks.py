@@ -1,22 +1,38 @@
 """How a group of telemetry becomes bytes on disk, and events again.
 
-A block is one zstd frame of one MessagePack array, an entry per message:
-``[type, device number, received - stored, clock offset, flags, fields]``.
-``fields`` are the message's values in the order of its type's declaration, so a
-type of ``protocols.model`` may only grow at its end.
+A block is one zstd frame of one MessagePack array ``[format, stored, rows, table]``.
+Most of telemetry is positions: they stand in a table of columns (fixes.py). All else,
+and a position that a table cannot hold, is a row of its own:
+``[place, type, device number, received - stored, clock offset, flags, fields]``, where
+``fields`` are the message's values in the order of its type's declaration, so a type
+of ``protocols.model`` may only grow at its end.
+
+Blocks of the first format are ``[stored, rows]`` without a table, and rows without
+their places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import zstandard
 from msgspec.structs import astuple
+from numpy.typing import NDArray
 
+from gateway.journal import fixes
 from gateway.journal.base import Event, EventType, Telemetry, UsedUp
+from gateway.journal.columns import AS_BITS
 from protocols.model import Fix, Lane, MediaChunk, Status, message_id
+
+FORMAT = 2
+TABLE_FROM = 8
+"""Fewer positions are smaller, and quicker written, as rows."""
+
+FORGET_EVERY = 1000
+"""After so many blocks the codec forgets how many decimals the numbers had."""
 
 TELEMETRY_FIELDS: dict[int, tuple[str, ...]] = {
     EventType.POSITION: Fix.__struct_fields__,
@@ -32,25 +48,42 @@ _TYPES = {
     UsedUp: EventType.REFUSED,
 }
 
+_Row = tuple[int, int, int, int, int | None, tuple[str, ...], list[Any]]
+_FIRST_FORMAT = 0x92  # MessagePack's array of two
+
 _encoder = msgspec.msgpack.Encoder()
-_block_decoder = msgspec.msgpack.Decoder(
+_decoder = msgspec.msgpack.Decoder(tuple[int, int, list[_Row], fixes.Packed | None])
+_first_decoder = msgspec.msgpack.Decoder(
     tuple[int, list[tuple[int, int, int, int | None, tuple[str, ...], list[Any]]]]
 )
+
+
+class Content(NamedTuple):
+    """A block, unpacked: its rows, and its table with the rows' places in the block."""
+
+    stored: int
+    rows: list[_Row]
+    table: fixes.Fixes | None
+    places: NDArray[np.int64]
 
 
 class BlockCodec:
     """Packs and unpacks blocks. Not for use by two threads at once."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._decompressor = zstandard.ZstdDecompressor()
+        self._places = fixes.USUAL_PLACES
+        self._packed = 0
 
     def pack(
         self, entries: Sequence[Telemetry], stored: int, number: Callable[[str], int]
     ) -> bytes:
         """The entries as one blob; ``number`` gives a device's short number."""
+        places, table = _table(entries, stored, number)
         rows = [
             (
+                at,
                 _TYPES[type(e.message)],
                 number(e.device),
                 e.received - stored,
@@ -58,30 +91,97 @@ class BlockCodec:
                 e.flags,
                 e.message if isinstance(e.message, UsedUp) else astuple(e.message),
             )
-            for e in entries
+            for at, e in _others(entries, places)
         ]
-        return self._compressor.compress(_encoder.encode((stored, rows)))
+        return self.compress(stored, rows, table)
+
+    def compress(self, stored: int, rows: Sequence[Any], table: fixes.Fixes | None) -> bytes:
+        """Rows and a table as one blob."""
+        packed = None
+        if table is not None:
+            if self._packed % FORGET_EVERY == 0:
+                self._places = fixes.USUAL_PLACES
+            self._packed += 1
+            packed = table.pack(self._places)
+            self._places = [
+                known if found == AS_BITS else found
+                for known, found in zip(self._places, packed.places, strict=True)
+            ]
+        return self._compressor.compress(_encoder.encode((FORMAT, stored, rows, packed)))
+
+    def open(self, blob: bytes) -> Content:
+        """What a block holds."""
+        content = self._decompressor.decompress(blob)
+        if content[0] == _FIRST_FORMAT:
+            stored, old_rows = _first_decoder.decode(content)
+            rows = [(at, *row) for at, row in enumerate(old_rows)]
+            return Content(stored, rows, None, np.empty(0, np.int64))
+        _, stored, rows, packed = _decoder.decode(content)
+        if packed is None:
+            return Content(stored, rows, None, np.empty(0, np.int64))
+        is_row = np.zeros(packed.fixes + len(rows), np.bool_)
+        is_row[[row[0] for row in rows]] = True
+        return Content(stored, rows, fixes.unpack(packed), np.flatnonzero(~is_row))
 
     def unpack(
         self, blob: bytes, first: int, name: Callable[[int], str], types: frozenset[EventType]
-    ) -> Iterator[Event]:
+    ) -> list[Event]:
         """The events of a block whose types are asked for; the first entry has cursor ``first``."""
-        stored, rows = _block_decoder.decode(self._decompressor.decompress(blob))
-        for at, (kind, device_no, delay, offset, flags, values) in enumerate(rows):
-            if kind not in types:
-                continue
-            fields = TELEMETRY_FIELDS[kind]
-            data = {f: v for f, v in zip(fields, values, strict=False) if v is not None}
-            device = name(device_no)
-            yield Event(
-                type=EventType(kind),
-                id=message_id(device, data["boot"], Lane.TELEMETRY, data["seq"]),
-                device=device,
-                t=data.get("t", 0),
-                received=stored + delay,
-                clock_offset_ms=offset,
-                flags=flags,
-                data=data,
-                cursor=first + at,
-                stored=stored,
-            )
+        content = self.open(blob)
+        events = list(_events(content, first, name, types))
+        if content.table is not None and EventType.POSITION in types:
+            events += content.table.positions(content.places + first, name).events()
+            if content.rows:
+                events.sort(key=lambda event: event.cursor)
+        return events
+
+
+def _table(
+    entries: Sequence[Telemetry], stored: int, number: Callable[[str], int]
+) -> tuple[Sequence[int], fixes.Fixes | None]:
+    """The places of the entries that go into a table, and the table, if it pays to have one."""
+    kinds = [type(entry.message) for entry in entries]
+    places: Sequence[int] = range(len(entries))
+    if kinds.count(Fix) < len(kinds):
+        places = [at for at, kind in enumerate(kinds) if kind is Fix]
+    if len(places) < TABLE_FROM:
+        return (), None
+    chosen = entries if isinstance(places, range) else [entries[at] for at in places]
+    try:
+        return places, fixes.gather(chosen, stored, number)
+    except fixes.Unfit:
+        places = [at for at in places if fixes.is_fit(entries[at])]
+    if len(places) < TABLE_FROM:
+        return (), None
+    return places, fixes.gather([entries[at] for at in places], stored, number)
+
+
+def _others(entries: Sequence[Telemetry], places: Sequence[int]) -> Iterator[tuple[int, Telemetry]]:
+    """The entries at all other places, with their places."""
+    if len(places) < len(entries):
+        taken = set(places)
+        yield from ((at, entry) for at, entry in enumerate(entries) if at not in taken)
+
+
+def _events(
+    content: Content, first: int, name: Callable[[int], str], types: frozenset[EventType]
+) -> Iterator[Event]:
+    """The events of a block's rows."""
+    for at, kind, device_no, delay, offset, flags, values in content.rows:
+        if kind not in types:
+            continue
+        fields = TELEMETRY_FIELDS[kind]
+        data = {f: v for f, v in zip(fields, values, strict=False) if v is not None}
+        device = name(device_no)
+        yield Event(
+            type=EventType(kind),
+            id=message_id(device, data["boot"], Lane.TELEMETRY, data["seq"]),
+            device=device,
+            t=data.get("t", 0),
+            received=content.stored + delay,
+            clock_offset_ms=offset,
+            flags=flags,
+            data=data,
+            cursor=first + at,
+            stored=content.stored,
+        )

@@ -181,8 +181,12 @@ class SqliteReader:
         newest: int = main.execute("SELECT max(cursor) FROM event").fetchone()[0] or 0
         day = main.execute("SELECT first, name FROM day ORDER BY first DESC LIMIT 1").fetchone()
         if day is not None and (self._folder / day[1]).exists():
-            last = self._reader(day[1]).execute("SELECT max(last) FROM block").fetchone()[0] or 0
-            newest = max(newest, day[0] - 1, last)
+            last = (
+                self._reader(day[1])
+                .execute("SELECT last FROM block ORDER BY first DESC LIMIT 1")  # walks none of them
+                .fetchone()
+            )
+            newest = max(newest, day[0] - 1, last[0] if last else 0)
         return newest
 
     def _read(self, after: int, limit: int, types: frozenset[EventType], upper: int) -> Page:
@@ -210,7 +214,7 @@ class SqliteReader:
         codec, names, found = BlockCodec(), self._names(), list[Event]()
         for _, connection in self._days(after):
             start = connection.execute(
-                "SELECT max(first) FROM block WHERE first - 1 <= ?", (after,)
+                "SELECT max(first) FROM block WHERE first <= ?", (after + 1,)
             ).fetchone()[0]
             for first, body in connection.execute(
                 "SELECT first, body FROM block WHERE first >= ? AND first <= ? AND last > ?"

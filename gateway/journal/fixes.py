@@ -1,0 +1,211 @@
+"""Fixes as a table of numbers, on their way to disk and back.
+
+What lacks a number in the table (None) has 0 there and a bit in the column ``absent``;
+texts stand as numbers of a list of the table's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from gateway.journal.base import Positions, Telemetry
+from gateway.journal.columns import Decimals, Numbers, Shrunk, expand, from_whole, shrink, to_whole
+from protocols.model import Fix
+
+T = TypeVar("T")
+
+DECIMALS = ("lat", "lon", "alt", "spd", "hdg", "acc", "hdop")
+WHOLE = ("boot", "seq", "t", "fix", "sats", "src", "marks", "received", "stored", "offset")
+"""The columns in their order on disk; after these comes ``absent``."""
+
+USUAL_PLACES = [7, 7, 1, 2, 1, 1, 1]
+_NULLABLE = ("alt", "spd", "hdg", "acc", "hdop", "sats", "offset")
+_BITS = {name: 1 << n for n, name in enumerate(_NULLABLE)}
+_COLUMN = {name: n for n, name in enumerate((*WHOLE, "absent"))}
+_T, _STORED = _COLUMN["t"], _COLUMN["stored"]
+
+
+class Unfit(Exception):
+    """A value that a table cannot hold: a number past 64 bits, or one that is none (NaN)."""
+
+
+class Packed(Struct, array_like=True, frozen=True):
+    """A table as it stands on disk."""
+
+    fixes: int
+    device: Shrunk
+    places: list[int]
+    numbers: Shrunk
+    sources: list[str | None]
+    flags: list[tuple[str, ...]]
+
+
+class Fixes(NamedTuple):
+    """A row for each fix. ``device`` has the devices' short numbers."""
+
+    device: NDArray[np.int64]
+    numbers: Numbers
+    decimals: Decimals
+    sources: list[str | None]
+    flags: list[tuple[str, ...]]
+
+    def take(self, rows: NDArray[Any]) -> Fixes:
+        """Some of the rows, by number or mask."""
+        return self._replace(
+            device=self.device[rows],
+            numbers=self.numbers[:, rows],
+            decimals=self.decimals[:, rows],
+        )
+
+    @property
+    def t(self) -> NDArray[np.int64]:
+        """When, by the devices' clocks."""
+        times: Numbers = self.numbers[_T]
+        return times
+
+    def pack(self, places: list[int]) -> Packed:
+        """For the disk. ``places``: how many decimals each of DECIMALS is likely to have."""
+        order = np.argsort(self.device, kind="stable")
+        whole, places = to_whole(self.decimals, places)
+        is_next = _is_next(self.device[order])
+        return Packed(
+            len(order),
+            shrink(self.device[None], np.zeros(len(order), np.bool_)),
+            places,
+            shrink(np.take(np.concatenate((self.numbers, whole)), order, axis=1), is_next),
+            self.sources,
+            self.flags,
+        )
+
+    def positions(self, cursors: NDArray[np.int64], name: Callable[[int], str]) -> Positions:
+        """As columns of Python's own values; ``name`` gives the device of a short number."""
+        absent = self.numbers[-1]
+        columns: dict[str, list[Any]] = dict(zip(WHOLE, self.numbers.tolist(), strict=False))
+        columns.update(zip(DECIMALS, self.decimals.tolist(), strict=True))
+        if absent.any():
+            for column, bit in _BITS.items():
+                for row in np.flatnonzero(absent & bit).tolist():
+                    columns[column][row] = None
+        marks = columns.pop("marks")
+        columns["src"] = [self.sources[n] for n in columns["src"]]
+        names = {number: name(number) for number in np.unique(self.device).tolist()}
+        return Positions(
+            cursor=cursors.tolist(),
+            device=[names[number] for number in self.device.tolist()],
+            clock_offset_ms=columns.pop("offset"),
+            flags=list(map(self.flags.__getitem__, marks)),
+            **columns,
+        )
+
+
+def unpack(packed: Packed) -> Fixes:
+    """The table that was packed."""
+    rows = packed.fixes
+    device = expand(packed.device, np.zeros(rows, np.bool_))[0]
+    order = np.argsort(device, kind="stable")
+    both = np.empty((len(_COLUMN) + len(DECIMALS), rows), np.int64)
+    both[:, order] = expand(packed.numbers, _is_next(device[order]))
+    numbers, whole = both[: len(_COLUMN)], both[len(_COLUMN) :]
+    decimals = from_whole(whole, packed.places)
+    return Fixes(device, numbers, decimals, packed.sources, packed.flags)
+
+
+def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], int]) -> Fixes:
+    """The table of entries whose messages are all fixes; raise Unfit if it cannot hold them."""
+    messages = cast("list[Fix]", [entry.message for entry in entries])
+    numbers = np.zeros((len(_COLUMN), len(entries)), np.int64)
+    absent = numbers[-1]
+    decimals = _decimals(messages, absent)
+    columns: dict[str, Sequence[Any]] = {
+        name: list(map(attrgetter(name), messages)) for name in ("boot", "seq", "t", "fix")
+    }
+    columns["sats"] = _filled([message.sats for message in messages], "sats", absent)
+    columns["received"] = [entry.received for entry in entries]
+    offsets = [entry.clock_offset_ms for entry in entries]
+    columns["offset"] = _filled(offsets, "offset", absent)
+    sources, columns["src"] = _listed([message.src for message in messages])
+    flags, marks = _listed([entry.flags for entry in entries])
+    columns["marks"] = marks
+    try:
+        for name, column in columns.items():
+            numbers[_COLUMN[name]] = column
+    except OverflowError as error:
+        raise Unfit("a number past 64 bits") from error
+    numbers[_STORED] = stored
+    device = np.array([number(entry.device) for entry in entries], np.int64)
+    return Fixes(device, numbers, decimals, sources, flags)
+
+
+def _decimals(messages: Sequence[Fix], absent: NDArray[np.int64]) -> Decimals:
+    """Their decimals, 0 for None, which is marked in ``absent``."""
+    columns = [list(map(attrgetter(name), messages)) for name in DECIMALS]
+    decimals = np.array(columns, np.float64)
+    is_none = np.isnan(decimals)
+    for name, column, line in zip(DECIMALS, columns, is_none, strict=True):
+        if line.any():
+            if np.count_nonzero(line) != column.count(None):
+                raise Unfit(name)
+            absent |= np.where(line, _BITS[name], 0)
+    decimals[is_none] = 0.0
+    return decimals
+
+
+def is_fit(entry: Telemetry) -> bool:
+    """Whether a table can hold the entry."""
+    try:
+        gather([entry], 0, lambda _: 0)
+    except Unfit:
+        return False
+    return True
+
+
+def joined(tables: Sequence[Fixes]) -> Fixes:
+    """The rows of several tables in one."""
+    sources: dict[str | None, int] = {}
+    flags: dict[tuple[str, ...], int] = {}
+    parts = []
+    for table in tables:
+        part = table.numbers.copy()
+        _renumber(part[_COLUMN["src"]], table.sources, sources)
+        _renumber(part[_COLUMN["marks"]], table.flags, flags)
+        parts.append(part)
+    return Fixes(
+        np.concatenate([table.device for table in tables]),
+        np.concatenate(parts, axis=1),
+        np.concatenate([table.decimals for table in tables], axis=1),
+        list(sources),
+        list(flags),
+    )
+
+
+def _renumber(column: NDArray[np.int64], own: Sequence[T], common: dict[T, int]) -> None:
+    """From places in a table's own list to those in the common one."""
+    places = [common.setdefault(text, len(common)) for text in own]
+    column[:] = np.array(places)[column]
+
+
+def _is_next(device: NDArray[np.int64]) -> NDArray[np.bool_]:
+    is_next = np.zeros(len(device), np.bool_)
+    np.equal(device[1:], device[:-1], out=is_next[1:])
+    return is_next
+
+
+def _filled(column: Sequence[Any], name: str, absent: NDArray[np.int64]) -> Sequence[int]:
+    if None not in column:
+        return column
+    absent |= np.array([0 if value is not None else _BITS[name] for value in column])
+    return [value or 0 for value in column]
+
+
+def _listed(column: Sequence[Any]) -> tuple[list[Any], Sequence[int]]:
+    """The different values of a column, and the place among them of each."""
+    if column.count(column[0]) == len(column):
+        return [column[0]], (0,)
+    places = {value: n for n, value in enumerate(dict.fromkeys(column))}
+    return list(places), [places[value] for value in column]
