@@ -31,7 +31,7 @@ def alarm(folder: Path, scale: Scale, say: Say) -> list[Figure]:
             "meet",
             gateway=(at.gateway.host, at.gateway.port),
             http=at.gateway.api.address,
-            authorization=at.gateway.api.headers["Authorization"],
+            authorization=at.gateway.api.authorization,
             boxes=at.boxes,
             broker=(at.broker.host, at.broker.port),
             subscriber=at.broker.priority,

@@ -54,7 +54,7 @@ def message(tail: bytes, seq: int, t: int) -> bytes:
     return b"%b%b\xa3seq%b\xa1t\xcf%b%b" % (tail[:1], _BOOT, packed_seq, t.to_bytes(8), tail[1:])
 
 
-def array(messages: Sequence[bytes]) -> bytes:
+def backlog(messages: Sequence[bytes]) -> bytes:
     """Several fixes in one message, as from a spool."""
     if len(messages) < 16:
         return bytes([0x90 | len(messages)]) + b"".join(messages)

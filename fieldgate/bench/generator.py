@@ -13,6 +13,7 @@ import gc
 import select
 import socket
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from typing import Any
@@ -21,7 +22,7 @@ import msgpack
 from msgspec import Struct
 
 from fieldgate.bench import wire
-from fieldgate.bench.drives import BOOT, array, drives, message
+from fieldgate.bench.drives import BOOT, backlog, drives, message
 from fieldgate.bench.orders import obey
 from protocols.native import topics
 from protocols.native.topics import DEFAULT_PREFIX, Down, Up
@@ -123,7 +124,7 @@ class Crowd:
 
 
 class Order(Struct, kw_only=True):
-    """What to do: connect, load, go, settle, close. ``to``: which crowd.
+    """What to do: connect, load, go, settle, close; speak, say. ``to``: which crowd.
 
     ``count`` fixes at ``rate`` fixes a second, ``batch`` in a message. ``since_ms``: the time
     of the first, ``every_ms`` from one fix of a device to its next; else as they are sent.
@@ -142,6 +143,8 @@ class Order(Struct, kw_only=True):
     since_ms: int | None = None
     every_ms: int = 1000
     timeout_s: float = 0.0
+    anew: bool = False
+    numbers: list[int] = []
 
 
 class Generator:
@@ -153,6 +156,8 @@ class Generator:
         self._next_seq: list[int] = []
         self._packets: list[bytes] = []
         self._batch = 1
+        self._voice: socket.socket
+        self._said: array[int]
 
     def connect(self, order: Order) -> dict[str, Any]:
         """Bring devices online at a broker."""
@@ -184,7 +189,7 @@ class Generator:
                 )
                 for each in range(seq, seq + order.batch)
             ]  # fmt: skip
-            payload = fixes[0] if order.batch == 1 else array(fixes)
+            payload = fixes[0] if order.batch == 1 else backlog(fixes)
             mid = 1 + n // len(names) % 65535
             self._packets.append(wire.publish(up[which], payload, qos=order.qos, mid=mid))
         gc.freeze()  # so many objects: the collector need not look at them while we send
@@ -237,10 +242,32 @@ class Generator:
             "acknowledged": sum(device.acknowledged for device in crowd.devices),
         }
 
+    def speak(self, order: Order) -> dict[str, Any]:
+        """One connection that speaks for so many devices, where a broker lets it."""
+        self._voice = socket.create_connection((order.host, order.port))
+        self._voice.sendall(wire.connect("voice"))
+        self._voice.recv(4)
+        self._said = array("L", bytes(array("L").itemsize * order.count))
+        self._drives = drives(100, DRIVE_S)
+        return {"devices": len(self._said)}
+
+    def say(self, order: Order) -> dict[str, Any]:
+        """One fix of each of these devices, by their numbers, as fast as the socket takes it."""
+        packets = []
+        for number in order.numbers:
+            self._said[number] += 1
+            seq, drive = self._said[number], self._drives[number % len(self._drives)]
+            fix = message(drive[seq % len(drive)], seq, now_ms())
+            topic = topics.up(DEFAULT_PREFIX, f"known-{number:07}", Up.POS)
+            packets.append(wire.publish(topic, fix, qos=0))
+        self._voice.sendall(b"".join(packets))
+        return {"said": len(packets)}
+
     def close(self, order: Order) -> dict[str, Any]:
-        """The devices go offline; those that come next begin to count anew."""
+        """The devices go offline; those that come next go on counting, or ``anew``."""
         self._crowds.pop(order.to).close()
-        self._next_seq = [1] * len(self._next_seq)
+        if order.anew:
+            self._next_seq = [1] * len(self._next_seq)
         return {"closed": order.to}
 
 

@@ -53,6 +53,11 @@ class Process:
         self.child: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
+        self.launch()
+        return self
+
+    def launch(self) -> None:
+        """Start it."""
         setpriv = shutil.which("setpriv")
         tied = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
         pipe = subprocess.PIPE if self._talks else subprocess.DEVNULL
@@ -64,7 +69,6 @@ class Process:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the bench alone, which ends its parts
             )
-        return self
 
     def __exit__(
         self,
@@ -205,9 +209,9 @@ class Api:
         return sum(map(float, found))
 
     @property
-    def headers(self) -> dict[str, str]:
-        """What a client of its own has to send."""
-        return self._headers
+    def authorization(self) -> str:
+        """The header that a client of its own has to send."""
+        return self._headers["Authorization"]
 
 
 class Broker(Process):
@@ -227,6 +231,28 @@ class Broker(Process):
         self.telemetry = Account(TELEMETRY_ACCOUNT, accounts[TELEMETRY_ACCOUNT])
         self.priority = Account(PRIORITY_ACCOUNT, accounts[PRIORITY_ACCOUNT])
         super().__init__([mosquitto(), "-c", str(ours / "mosquitto.conf")], folder / "broker.log")
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            wait_listening(self.port, self.child)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+
+class PlainBroker(Process):
+    """A Mosquitto that lets everyone in: an outside broker, as a site may have one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.host, self.port = "127.0.0.1", free_port()
+        configuration = folder / "outside.conf"
+        configuration.write_text(
+            f"listener {self.port} {self.host}\nallow_anonymous true\nset_tcp_nodelay true\n"
+            "max_inflight_messages 65535\nmax_queued_messages 100000\n"
+        )
+        super().__init__([mosquitto(), "-c", str(configuration)], folder / "outside.log")
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -15,19 +15,20 @@ import re
 import select
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgpack
 from msgspec import Struct
 
 from fieldgate.bench import wire
+from fieldgate.bench.box import BOOT, Link, alarm_packet, receipted, receipts_of
 from fieldgate.bench.orders import obey
+from fieldgate.bench.parts import Account
 from protocols.native import topics
-from protocols.native.topics import DEFAULT_PREFIX, Down, Up
+from protocols.native.topics import DEFAULT_PREFIX, Up
 
-BOOT = 1
 GAP_S = (0.01, 0.11)
 """Between two presses, at random: they meet every phase of the gateway's groups."""
 
@@ -48,31 +49,6 @@ class Orders(Struct, kw_only=True):
     folder: str = ""
     count: int = 0
     at_rest: bool = False
-
-
-class Link:
-    """A connection to a broker."""
-
-    def __init__(self, at: tuple[str, int], name: str, password: str, topic: str) -> None:
-        self.name = name
-        self.seq = 0
-        self._stream = wire.Stream()
-        self.socket = socket.create_connection(at)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(wire.connect(name, name, password) + wire.subscribe(topic, 1))
-        while not any(packet.kind == wire.SUBACK for packet in self.read()):
-            pass
-
-    def read(self) -> list[wire.Packet]:
-        """What has come; messages are acknowledged."""
-        data = self.socket.recv(65536)
-        if not data:
-            raise ConnectionError(f"the broker has dropped {self.name}")
-        packets = list(self._stream.feed(data))
-        for packet in packets:
-            if packet.kind == wire.PUBLISH:
-                self.socket.sendall(wire.puback(wire.Message.of(packet).mid))
-        return packets
 
 
 class Feed:
@@ -104,6 +80,7 @@ class Presser:
     def __init__(self) -> None:
         self._rng = random.Random()
         self._boxes: list[Link] = []
+        self._seqs: Counter[Link] = Counter()
         self._feed: Feed
         self._sender: Link
         self._receiver: Link
@@ -111,14 +88,12 @@ class Presser:
 
     def meet(self, orders: Orders) -> dict[str, Any]:
         """Connect to everything."""
-        for name, password in orders.boxes:
-            topic = topics.down(DEFAULT_PREFIX, name, Down.RECEIPT)
-            self._boxes.append(Link(orders.gateway, name, password, topic))
+        boxes = [Account(*each) for each in orders.boxes]
+        self._boxes = [Link(orders.gateway, box, receipts_of(box.user)) for box in boxes]
         self._feed = Feed(orders.http, orders.authorization)
-        name, password = orders.boxes[0]
         alarms = topics.up(DEFAULT_PREFIX, "+", Up.ALARM)
-        self._receiver = Link(orders.broker, *orders.subscriber, alarms)
-        self._sender = Link(orders.broker, name, password, f"{DEFAULT_PREFIX}/v1/{name}/dn/#")
+        self._receiver = Link(orders.broker, Account(*orders.subscriber), alarms)
+        self._sender = Link(orders.broker, boxes[0], receipts_of(boxes[0].user))
         path = Path(orders.folder) / "synced"
         path.write_bytes(bytes(SYNCED_BYTES * SYNCED_PAGES))
         self._file = os.open(path, os.O_WRONLY)
@@ -172,43 +147,36 @@ class Presser:
     def _press(self, number: int) -> tuple[str, float]:
         """One alarm of the next box: its id, and when it was sent."""
         box = self._boxes[number % len(self._boxes)]
-        box.seq += 1
-        packet = _alarm(box.name, box.seq)
+        seq, device = self._next_seq(box), box.account.user
+        packet = alarm_packet(device, seq)
         at = time.perf_counter()
         box.socket.sendall(packet)
-        return f"{box.name}:{BOOT}:p:{box.seq}", at
+        return f"{device}:{BOOT}:p:{seq}", at
+
+    def _next_seq(self, link: Link) -> int:
+        self._seqs[link] += 1
+        return self._seqs[link]
 
     def _read_receipts(self, number: int, told: dict[str, float]) -> None:
         box = next(box for box in self._boxes if box.socket.fileno() == number)
         seen = time.perf_counter()
-        for packet in box.read():
-            if packet.kind == wire.PUBLISH:
-                receipt = msgpack.unpackb(wire.Message.of(packet).payload, strict_map_key=False)
-                for stage in receipt.get("alarms", ()):
-                    told.setdefault(f"{box.name}:{receipt['boot']}:p:{stage['seq']}", seen)
+        for seq in receipted(box.read()):
+            told.setdefault(f"{box.account.user}:{BOOT}:p:{seq}", seen)
 
     def _refer(self) -> float:
         """The raw round trip and one sync, in ms."""
-        self._sender.seq += 1
-        packet = _alarm(self._sender.name, self._sender.seq)
+        seq = self._next_seq(self._sender)
+        packet = alarm_packet(self._sender.account.user, seq)
         begun = time.perf_counter()
         self._sender.socket.sendall(packet)
         while not _has_message(self._receiver.read()):
             pass
-        page = self._sender.seq % SYNCED_PAGES
+        page = seq % SYNCED_PAGES
         os.pwrite(self._file, packet.ljust(SYNCED_BYTES, b"."), page * SYNCED_BYTES)
         os.fdatasync(self._file)
         took = time.perf_counter() - begun
         self._sender.read()  # its PUBACK
         return 1000 * took
-
-
-def _alarm(name: str, seq: int) -> bytes:
-    place = {"lat": 24.5108, "lon": 117.6471, "fix": 3, "acc": 3.1}
-    now_ms = time.time_ns() // 1_000_000
-    alarm = {"boot": BOOT, "seq": seq, "t": now_ms, "kind": "panic", "pos": place}
-    topic = topics.up(DEFAULT_PREFIX, name, Up.ALARM)
-    return wire.publish(topic, msgpack.packb(alarm), qos=1, mid=1 + seq % 65535)
 
 
 def _has_message(packets: Sequence[wire.Packet]) -> bool:

@@ -16,9 +16,15 @@ from types import FrameType
 from msgspec import Struct
 
 from fieldgate.bench.alarm import alarm
+from fieldgate.bench.devices import devices
+from fieldgate.bench.disk import disk
+from fieldgate.bench.edge import edge
+from fieldgate.bench.feed import feed
 from fieldgate.bench.figures import Figure
 from fieldgate.bench.ingest import ingest
+from fieldgate.bench.restart import restart
 from fieldgate.bench.scale import Scale
+from fieldgate.bench.track import track
 
 Say = Callable[[str], None]
 Bench = Callable[[Path, Scale, Say], list[Figure]]
@@ -62,7 +68,15 @@ def benches(choice: Choice) -> dict[str, Bench]:
             chosen[f"ingest --batch {batch}"] = partial(
                 ingest, qos=1, batch=batch, rate=choice.rate
             )
-    others: dict[str, Bench] = {"alarm": alarm}
+    others: dict[str, Bench] = {
+        "alarm": alarm,
+        "devices": devices,
+        "restart": restart,
+        "disk": disk,
+        "track": track,
+        "edge": edge,
+        "feed": feed,
+    }
     return chosen | {k: v for k, v in others.items() if choice.name in ("all", k)}
 
 

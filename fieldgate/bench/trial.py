@@ -111,8 +111,8 @@ class Devices:
 
     def renew(self) -> None:
         """Begin anew with a gateway that knows nothing: what was lost before is not asked for."""
-        self.generator.order("close", to="gateway")
-        self.generator.order("close", to="reference")
+        for to in ("gateway", "reference"):
+            self.generator.order("close", to=to, anew=True)
         self._parts.close()
         self._start()
 

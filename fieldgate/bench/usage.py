@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import psutil
 from msgspec import Struct
@@ -27,6 +28,12 @@ def cpu_s(processes: list[psutil.Process]) -> float:
         times = process.cpu_times()
         total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+def exact_cpu_s(process: psutil.Process) -> float:
+    """The same of one process to the nanosecond, for what uses hardly any: its living threads."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 class Meter:

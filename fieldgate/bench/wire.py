@@ -17,11 +17,11 @@ class Packet(NamedTuple):
     body: bytes
 
 
-def connect(client_id: str, user: str, password: str) -> bytes:
-    """A clean session under this name."""
-    flags = 0b1100_0010  # user name, password, clean session
-    head = _text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2)
-    return _packet(0x10, head + _text(client_id) + _text(user) + _text(password))
+def connect(client_id: str, user: str = "", password: str = "") -> bytes:
+    """A clean session under this name; without a user it is anonymous."""
+    flags = 0b1100_0010 if user else 0b0000_0010  # user name, password; clean session
+    head = _text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2) + _text(client_id)
+    return _packet(0x10, head + (_text(user) + _text(password) if user else b""))
 
 
 def subscribe(topic: str, qos: int) -> bytes:

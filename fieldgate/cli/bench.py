@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-BENCHES = ("all", "ingest", "alarm")
+BENCHES = ("all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed")
 
 
 def bench(

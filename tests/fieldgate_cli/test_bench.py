@@ -13,6 +13,10 @@ import pytest
 COLUMNS = {"bench", "work", "figure", "unit", "reference", "ratio", "goal", "met"}
 
 
+INFORMING = ("quick pass", "disturbed", "had its receipt", "journalled meanwhile", "PSS")
+ROWS = {"devices": 4, "restart": 2, "disk": 2, "track": 2, "edge": 2, "feed": 1}
+
+
 def bench(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     """The figures of a quick pass; its status says that none was judged."""
     run = subprocess.run(
@@ -41,7 +45,7 @@ def troubles(figures: list[dict[str, Any]]) -> list[str]:
         note
         for figure in figures
         for note in figure["notes"]
-        if not any(word in note for word in ("quick", "disturbed", "receipt after"))
+        if not any(word in note for word in INFORMING)
     ]
 
 
@@ -66,3 +70,12 @@ def test_every_alarm_arrives_at_the_feed(tmp_path: Path) -> None:
     for figure in figures:
         assert figure["runs"] == 10
         assert figure["figure"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_the_other_benches_measure_what_they_say(tmp_path: Path, name: str) -> None:
+    figures = bench(tmp_path, name)
+    assert not troubles(figures)
+    assert [figure["bench"] for figure in figures] == [name] * ROWS[name]
+    assert all(figure["figure"] > 0 for figure in figures)
