@@ -77,10 +77,11 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
     """Serve until ``stop`` is set. A journal that fails is closed, opened and read anew."""
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    http, was_ready = host_port("http", settings.http), asyncio.Event()
+    http, was_ready, told = host_port("http", settings.http), asyncio.Event(), ""
 
     def now_ready(ready: Ready) -> None:
-        nonlocal http
+        nonlocal http, told
+        told = ""
         http = HostPort(http.host, urlsplit(ready.http).port or http.port)  # the same next time
         if not was_ready.is_set():
             on_ready(ready)
@@ -107,7 +108,9 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
                     if not was_ready.is_set():
                         raise
                     why = str(_first(failures)) or type(_first(failures)).__name__
-                    log.error("journal_failed", error=why)
+                    if why != told:  # once, however often it is opened in vain
+                        log.error("journal_failed", error=why)
+                    told = why
                     await _until_writable(why, room, service, http, stop)
 
 
