@@ -20,6 +20,9 @@ _FROM = params.moment("from", "Fixes at or after this time.", default=params.EAR
 _TO = params.moment("to", "Fixes before this time.", default=params.LATEST_MS)
 _FORMAT = params.one_of("format", "How the track is written.", tuple(FORMATS))
 
+SLICE_FIXES = 200
+"""So many are written at a time: a few milliseconds of a thread."""
+
 
 class DeviceView(Struct, frozen=True, kw_only=True):
     """A device as registered (``lat``, ``lon``: a fixed box's place), and as it is now.
@@ -91,7 +94,7 @@ class DeviceRoutes:
                 handler=self.track,
                 summary="Where the device has been: every fix stored, by the device's times.",
                 params=(_FROM, _TO, _FORMAT),
-                media=tuple(content_type for content_type, _ in FORMATS.values()),
+                media=tuple(written.content_type for written in FORMATS.values()),
             ),
         ]
 
@@ -109,14 +112,27 @@ class DeviceRoutes:
         """One of them."""
         return await large_json_answer(self._device(request))
 
-    async def track(self, request: web.Request) -> web.Response:
-        """Its fixes in the format asked for."""
+    async def track(self, request: web.Request) -> web.StreamResponse:
+        """Its fixes in the format asked for, sent as they are found."""
         device = self._device(request).id
         since_ms, until_ms = _FROM.read(request), _TO.read(request)
-        content_type, write = FORMATS[_FORMAT.read(request)]
-        fixes = await self._reader.track(device, since_ms, until_ms)
-        body = await asyncio.to_thread(write, device, fixes)
-        return web.Response(body=body, content_type=content_type, charset="utf-8")
+        written = FORMATS[_FORMAT.read(request)]
+        parts = self._reader.track_parts(device, since_ms, until_ms)
+        part = await anext(parts, None)  # what fails up to here has an answer that says so
+        response = web.StreamResponse()
+        response.content_type, response.charset = written.content_type, "utf-8"
+        await response.prepare(request)
+        await response.write(written.before(device).encode())
+        lead = b""
+        while part is not None:
+            for at in range(0, len(part), SLICE_FIXES):
+                fixes = part[at : at + SLICE_FIXES]
+                await response.write(lead + await asyncio.to_thread(written.part, device, fixes))
+                lead = written.between
+            part = await anext(parts, None)
+        await response.write(written.after)
+        await response.write_eof()
+        return response
 
     def _device(self, request: web.Request) -> DeviceView:
         device = request.match_info["id"]

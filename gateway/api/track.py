@@ -3,7 +3,7 @@
 GeoJSON is a FeatureCollection with a Point for each fix, in the order of their
 times, its keys as properties: tools join points to a line themselves, and a line
 alone would lose when and how good each fix was. A number that is none (NaN, infinite)
-is left empty, as in the feed.
+is left empty, as in the feed. A track is written in parts, as it is found.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import msgspec
@@ -22,78 +22,98 @@ from protocols.model import Fix
 
 _KEYS = Fix.__struct_fields__
 _GPX = "http://www.topografix.com/GPX/1/1"
+_FIELD = "urn:fieldgate:position:v1"
 _GPX_FIX = {0: "none", 2: "2d", 3: "3d"}
 _GPX_EXTENSIONS = ("spd", "hdg", "acc", "src", "boot", "seq")
+_COLUMNS = ("id", "device", "time", *_KEYS, "received", "stored", "clock_offset_ms", "flags")
 
 
-def as_geojson(device: str, fixes: Sequence[Event]) -> bytes:
+class Format(NamedTuple):
+    """How a track is written: what stands before all fixes, between parts of them, and after."""
+
+    content_type: str
+    before: Callable[[str], str]
+    part: Callable[[str, Sequence[Event]], bytes]
+    between: bytes
+    after: bytes
+
+
+def geojson_features(device: str, fixes: Sequence[Event]) -> bytes:
     """A Point for each fix: longitude, latitude, altitude where known."""
-    return msgspec.json.encode(
-        {
-            "type": "FeatureCollection",
-            "features": [
-                {
-                    "type": "Feature",
-                    "id": fix.id,
-                    "geometry": {"type": "Point", "coordinates": _coordinates(fix.data)},
-                    "properties": {"device": device, "time": _time(fix.t), **_keys(fix)},
-                }
-                for fix in fixes
-            ],
-        }
+    features = msgspec.json.encode(
+        [
+            {
+                "type": "Feature",
+                "id": fix.id,
+                "geometry": {"type": "Point", "coordinates": _coordinates(fix.data)},
+                "properties": {"device": device, "time": _time(fix.t), **_keys(fix)},
+            }
+            for fix in fixes
+        ]
     )
+    return features[1:-1]
 
 
-def as_gpx(device: str, fixes: Sequence[Event]) -> bytes:
-    """One track of one segment; what GPX has no element for stands in extensions."""
-    gpx = ElementTree.Element("gpx", {"xmlns": _GPX, "version": "1.1", "creator": "fieldgate"})
-    track = ElementTree.SubElement(gpx, "trk")
-    ElementTree.SubElement(track, "name").text = device
-    segment = ElementTree.SubElement(track, "trkseg")
-    for fix in fixes:
-        data, _ = finite(fix.data)
-        place = {"lat": repr(data["lat"]), "lon": repr(data["lon"])}
-        point = ElementTree.SubElement(segment, "trkpt", place)
-        # In the order that the schema wants.
-        for element, value in (
-            ("ele", data.get("alt")),
-            ("time", _time(fix.t)),
-            ("fix", _GPX_FIX[data["fix"]]),
-            ("sat", data.get("sats")),
-            ("hdop", data.get("hdop")),
-        ):
-            if value is not None:
-                ElementTree.SubElement(point, element).text = str(value)
-        extensions = ElementTree.SubElement(point, "extensions")
-        for key in _GPX_EXTENSIONS:
-            if data.get(key) is not None:
-                ElementTree.SubElement(extensions, f"{{{_FIELD}}}{key}").text = str(data[key])
-    ElementTree.indent(gpx)
-    text: bytes = ElementTree.tostring(gpx, "utf-8", xml_declaration=True)
-    return text
+def gpx_points(_: str, fixes: Sequence[Event]) -> bytes:
+    """A point of the segment for each fix; what GPX has no element for stands in extensions."""
+    return b"".join(map(_gpx_point, fixes))
 
 
-def as_csv(device: str, fixes: Sequence[Event]) -> bytes:
-    """A line for each fix, under a heading; flags separated by spaces."""
+def _gpx_point(fix: Event) -> bytes:
+    data, _ = finite(fix.data)
+    place = {"lat": repr(data["lat"]), "lon": repr(data["lon"])}
+    point = ElementTree.Element("trkpt", place)
+    # In the order that the schema wants.
+    for element, value in (
+        ("ele", data.get("alt")),
+        ("time", _time(fix.t)),
+        ("fix", _GPX_FIX[data["fix"]]),
+        ("sat", data.get("sats")),
+        ("hdop", data.get("hdop")),
+    ):
+        if value is not None:
+            ElementTree.SubElement(point, element).text = str(value)
+    extensions = ElementTree.SubElement(point, "extensions")
+    for key in _GPX_EXTENSIONS:
+        if data.get(key) is not None:
+            ElementTree.SubElement(extensions, f"field:{key}").text = str(data[key])
+    written: bytes = ElementTree.tostring(point, "utf-8")
+    return written + b"\n"
+
+
+def csv_lines(device: str, fixes: Sequence[Event]) -> bytes:
+    """A line for each fix; flags separated by spaces."""
     text = io.StringIO()
-    columns = ("id", "device", "time", *_KEYS, "received", "stored", "clock_offset_ms", "flags")
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
+    writer = csv.DictWriter(text, _COLUMNS)
     for fix in fixes:
         keys = {**_keys(fix), "flags": " ".join(fix.flags)}
         writer.writerow({"id": fix.id, "device": device, "time": _time(fix.t), **keys})
     return text.getvalue().encode()
 
 
-FORMATS: Mapping[str, tuple[str, Callable[[str, Sequence[Event]], bytes]]] = {
-    "geojson": ("application/geo+json", as_geojson),
-    "gpx": ("application/gpx+xml", as_gpx),
-    "csv": ("text/csv", as_csv),
+FORMATS: Mapping[str, Format] = {
+    "geojson": Format(
+        "application/geo+json",
+        lambda _: '{"type":"FeatureCollection","features":[',
+        geojson_features,
+        b",",
+        b"]}",
+    ),
+    "gpx": Format(
+        "application/gpx+xml",
+        # A device's id has no character that XML would have escaped.
+        lambda device: (
+            '<?xml version="1.0" encoding="utf-8"?>\n'
+            f'<gpx xmlns="{_GPX}" xmlns:field="{_FIELD}" version="1.1" creator="fieldgate">\n'
+            f"<trk><name>{device}</name><trkseg>\n"
+        ),
+        gpx_points,
+        b"",
+        b"</trkseg></trk></gpx>\n",
+    ),
+    "csv": Format("text/csv", lambda _: ",".join(_COLUMNS) + "\r\n", csv_lines, b"", b""),
 }
-"""Content type and function of each format."""
-
-_FIELD = "urn:fieldgate:position:v1"
-ElementTree.register_namespace("field", _FIELD)
+"""The formats by their names."""
 
 
 def _keys(fix: Event) -> dict[str, Any]:

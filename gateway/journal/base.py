@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -67,7 +67,8 @@ class Event(Struct, frozen=True, kw_only=True):
 class Positions(NamedTuple):
     """Positions as columns: each has a value for each position, None where it has none.
 
-    An Event for each costs more than all else that reading them does.
+    An Event for each costs more than all else that reading them does. Their numbers are
+    all finite: positions with others come as events.
     """
 
     cursor: list[int]
@@ -89,6 +90,10 @@ class Positions(NamedTuple):
     hdop: list[float | None]
     sats: list[int | None]
     src: list[str | None]
+
+    def first(self, count: int) -> Positions:
+        """The first so many of them."""
+        return Positions(*(column[:count] for column in self))  # type: ignore[arg-type]
 
     def events(self) -> list[Event]:
         """An event for each."""
@@ -226,6 +231,13 @@ class Page(NamedTuple):
     next: int
 
 
+class Runs(NamedTuple):
+    """A page whose positions stand in columns, in runs between the other events."""
+
+    items: list[Event | Positions]
+    next: int
+
+
 class Recovered(NamedTuple):
     """What a restart starts from: states as of ``checkpoint``; later events are to be replayed."""
 
@@ -250,6 +262,9 @@ class Reader(Protocol):
     async def read(self, after: int, limit: int, types: frozenset[EventType]) -> Page:
         """Committed events beyond the cursor, in order; fewer than limit only at the end."""
 
+    async def read_runs(self, after: int, limit: int, types: frozenset[EventType]) -> Runs:
+        """The same as ``read``, for who has no need of an Event for each position."""
+
     @property
     def last_cursor(self) -> int:
         """The cursor of the newest committed event."""
@@ -273,6 +288,11 @@ class Reader(Protocol):
 
     async def track(self, device: str, since_ms: int, until_ms: int) -> list[Event]:
         """A device's positions whose time lies in [since, until), in the order of their time."""
+
+    def track_parts(
+        self, device: str, since_ms: int, until_ms: int
+    ) -> AsyncGenerator[list[Event], None]:
+        """The same in parts: the first comes long before the last is looked for."""
 
     async def quarantine(self, before: int, limit: int) -> list[Quarantined]:
         """What was refused, newest first, below a number."""

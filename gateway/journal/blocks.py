@@ -14,6 +14,7 @@ their places.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from sys import maxsize
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +24,7 @@ from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from gateway.journal import fixes
-from gateway.journal.base import Event, EventType, Telemetry, UsedUp
+from gateway.journal.base import Event, EventType, Positions, Telemetry, UsedUp
 from gateway.journal.columns import AS_BITS
 from protocols.model import Fix, Lane, MediaChunk, Status, message_id
 
@@ -48,6 +49,7 @@ _TYPES = {
     UsedUp: EventType.REFUSED,
 }
 
+_POSITIONS = frozenset({EventType.POSITION})
 _Row = tuple[int, int, int, int, int | None, tuple[str, ...], list[Any]]
 _FIRST_FORMAT = 0x92  # MessagePack's array of two
 
@@ -65,6 +67,47 @@ class Content(NamedTuple):
     rows: list[_Row]
     table: fixes.Fixes | None
     places: NDArray[np.int64]
+
+    def read(
+        self,
+        first: int,
+        name: Callable[[int], str],
+        types: frozenset[EventType],
+        after: int,
+        upper: int,
+    ) -> Positions | list[Event]:
+        """What is asked for beyond a cursor and up to another; the block's first is ``first``."""
+        events = [
+            event for event in _events(self, first, name, types) if after < event.cursor <= upper
+        ]
+        if self.table is None or EventType.POSITION not in types:
+            return events
+        cursors = self.places + first
+        if first <= after or cursors[-1] > upper:
+            is_asked = (cursors > after) & (cursors <= upper)
+            if not is_asked.any():
+                return events
+            positions = self.table.take(is_asked).positions(cursors[is_asked], name)
+        else:
+            positions = self.table.positions(cursors, name)
+        if not events:
+            return positions
+        return sorted(events + positions.events(), key=lambda event: event.cursor)
+
+    def track(self, first: int, device_no: int, device: str, span: range) -> list[Event]:
+        """The positions of one device with a time in the span."""
+        events = [
+            event
+            for event in _events(self, first, {device_no: device}.get, _POSITIONS)
+            if event.device == device and event.t in span
+        ]
+        if self.table is not None:
+            t = self.table.t
+            is_asked = (self.table.device == device_no) & (t >= span.start) & (t < span.stop)
+            if is_asked.any():
+                cursors = self.places[is_asked] + first
+                events += self.table.take(is_asked).positions(cursors, lambda _: device).events()
+        return events
 
 
 class BlockCodec:
@@ -109,15 +152,15 @@ class BlockCodec:
             ]
         return self._compressor.compress(_encoder.encode((FORMAT, stored, rows, packed)))
 
-    def open(self, blob: bytes) -> Content:
-        """What a block holds."""
+    def open(self, blob: bytes, device_no: int | None = None) -> Content:
+        """What a block holds; its table is left out if that device has nothing in it."""
         content = self._decompressor.decompress(blob)
         if content[0] == _FIRST_FORMAT:
             stored, old_rows = _first_decoder.decode(content)
             rows = [(at, *row) for at, row in enumerate(old_rows)]
             return Content(stored, rows, None, np.empty(0, np.int64))
         _, stored, rows, packed = _decoder.decode(content)
-        if packed is None:
+        if packed is None or (device_no is not None and not packed.has(device_no)):
             return Content(stored, rows, None, np.empty(0, np.int64))
         is_row = np.zeros(packed.fixes + len(rows), np.bool_)
         is_row[[row[0] for row in rows]] = True
@@ -127,13 +170,8 @@ class BlockCodec:
         self, blob: bytes, first: int, name: Callable[[int], str], types: frozenset[EventType]
     ) -> list[Event]:
         """The events of a block whose types are asked for; the first entry has cursor ``first``."""
-        content = self.open(blob)
-        events = list(_events(content, first, name, types))
-        if content.table is not None and EventType.POSITION in types:
-            events += content.table.positions(content.places + first, name).events()
-            if content.rows:
-                events.sort(key=lambda event: event.cursor)
-        return events
+        found = self.open(blob).read(first, name, types, 0, maxsize)
+        return found.events() if isinstance(found, Positions) else found
 
 
 def _table(
@@ -164,15 +202,17 @@ def _others(entries: Sequence[Telemetry], places: Sequence[int]) -> Iterator[tup
 
 
 def _events(
-    content: Content, first: int, name: Callable[[int], str], types: frozenset[EventType]
+    content: Content, first: int, name: Callable[[int], str | None], types: frozenset[EventType]
 ) -> Iterator[Event]:
-    """The events of a block's rows."""
+    """The events of a block's rows, of devices that have a name."""
     for at, kind, device_no, delay, offset, flags, values in content.rows:
         if kind not in types:
             continue
+        device = name(device_no)
+        if device is None:
+            continue
         fields = TELEMETRY_FIELDS[kind]
         data = {f: v for f, v in zip(fields, values, strict=False) if v is not None}
-        device = name(device_no)
         yield Event(
             type=EventType(kind),
             id=message_id(device, data["boot"], Lane.TELEMETRY, data["seq"]),

@@ -32,7 +32,7 @@ _T, _STORED = _COLUMN["t"], _COLUMN["stored"]
 
 
 class Unfit(Exception):
-    """A value that a table cannot hold: a number past 64 bits, or one that is none (NaN)."""
+    """A value that a table does not hold: a number past 64 bits, or one that is not finite."""
 
 
 class Packed(Struct, array_like=True, frozen=True):
@@ -44,6 +44,15 @@ class Packed(Struct, array_like=True, frozen=True):
     numbers: Shrunk
     sources: list[str | None]
     flags: list[tuple[str, ...]]
+
+    def devices(self) -> NDArray[np.int64]:
+        """Each row's device."""
+        numbers: NDArray[np.int64] = expand(self.device, np.zeros(self.fixes, np.bool_))[0]
+        return numbers
+
+    def has(self, device_no: int) -> bool:
+        """Whether any row is of that device: a small part of the work of unpacking."""
+        return bool((self.devices() == device_no).any())
 
 
 class Fixes(NamedTuple):
@@ -106,8 +115,7 @@ class Fixes(NamedTuple):
 
 def unpack(packed: Packed) -> Fixes:
     """The table that was packed."""
-    rows = packed.fixes
-    device = expand(packed.device, np.zeros(rows, np.bool_))[0]
+    rows, device = packed.fixes, packed.devices()
     order = np.argsort(device, kind="stable")
     both = np.empty((len(_COLUMN) + len(DECIMALS), rows), np.int64)
     both[:, order] = expand(packed.numbers, _is_next(device[order]))
@@ -146,7 +154,7 @@ def _decimals(messages: Sequence[Fix], absent: NDArray[np.int64]) -> Decimals:
     """Their decimals, 0 for None, which is marked in ``absent``."""
     columns = [list(map(attrgetter(name), messages)) for name in DECIMALS]
     decimals = np.array(columns, np.float64)
-    is_none = np.isnan(decimals)
+    is_none = ~np.isfinite(decimals)
     for name, column, line in zip(DECIMALS, columns, is_none, strict=True):
         if line.any():
             if np.count_nonzero(line) != column.count(None):

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,12 @@ from gateway.journal.base import (
     Event,
     EventType,
     Page,
+    Positions,
     Quarantined,
+    Runs,
 )
 from gateway.journal.blocks import BlockCodec
+from gateway.journal.tracks import Piece, in_order_of_time
 from protocols.model import Stage
 
 T = TypeVar("T")
@@ -103,6 +106,10 @@ class SqliteReader:
         """See Reader."""
         return await self._in_reader(self._read, after, limit, types, self._last)
 
+    async def read_runs(self, after: int, limit: int, types: frozenset[EventType]) -> Runs:
+        """See Reader."""
+        return await self._in_reader(self._read_runs, after, limit, types, self._last)
+
     async def event(self, event_id: str) -> Event | None:
         """See Reader."""
 
@@ -156,24 +163,40 @@ class SqliteReader:
 
     async def track(self, device: str, since_ms: int, until_ms: int) -> list[Event]:
         """See Reader."""
+        parts = self.track_parts(device, since_ms, until_ms)
+        return [event async for part in parts for event in part]
 
-        def find() -> list[Event]:
-            codec, names = BlockCodec(), self._names()
-            found = [
-                event
-                for _, connection in self._days(0)
-                for first, body in connection.execute(
-                    "SELECT first, body FROM block WHERE until >= ? AND since < ?",
-                    (since_ms, until_ms),
-                )
-                for event in codec.unpack(
-                    body, first, names.__getitem__, frozenset({EventType.POSITION})
-                )
-                if event.device == device and since_ms <= event.t < until_ms
-            ]
-            return sorted(found, key=lambda event: (event.t, event.data["boot"], event.data["seq"]))
+    async def track_parts(
+        self, device: str, since_ms: int, until_ms: int
+    ) -> AsyncGenerator[list[Event], None]:
+        """See Reader."""
+        loop, span = asyncio.get_running_loop(), range(since_ms, until_ms)
+        parts = in_order_of_time(
+            await loop.run_in_executor(self._trackers, self._pieces, device, span)
+        )
+        while part := await loop.run_in_executor(self._trackers, next, parts, None):
+            yield part
 
-        return await asyncio.get_running_loop().run_in_executor(self._trackers, find)
+    def _pieces(self, device: str, span: range) -> list[Piece]:
+        """The blocks that may hold positions of a device with a time in the span."""
+        main, codec = self._reader("journal.db"), BlockCodec()
+        number = main.execute("SELECT no FROM device WHERE id = ?", (device,)).fetchone()
+        if number is None:
+            return []
+
+        def load(connection: sqlite3.Connection, first: int) -> list[Event]:
+            sql = "SELECT body FROM block WHERE first = ?"
+            content = codec.open(connection.execute(sql, (first,)).fetchone()[0], number[0])
+            return content.track(first, number[0], device, span)
+
+        return [
+            Piece(max(since, span.start), partial(load, connection, first))
+            for _, connection in self._days(0)
+            for first, since in connection.execute(
+                "SELECT first, since FROM block WHERE until >= ? AND since < ?",
+                (span.start, span.stop),
+            )
+        ]
 
     def _newest(self) -> int:
         """The newest cursor on disk."""
@@ -190,10 +213,20 @@ class SqliteReader:
         return newest
 
     def _read(self, after: int, limit: int, types: frozenset[EventType], upper: int) -> Page:
+        runs = self._read_runs(after, limit, types, upper)
+        events = list[Event]()
+        for item in runs.items:
+            if isinstance(item, Positions):
+                events += item.events()
+            else:
+                events.append(item)
+        return Page(events, runs.next)
+
+    def _read_runs(self, after: int, limit: int, types: frozenset[EventType], upper: int) -> Runs:
         """Rows and blocks are merged below ``upper``: what is committed meanwhile waits."""
-        rows: list[Event] = []
+        items: list[Event | Positions] = []
         if types - BLOCK_TYPES:
-            rows = [
+            items += [
                 _event(cursor, body)
                 for cursor, body in self._reader("journal.db").execute(
                     "SELECT cursor, body FROM event WHERE cursor > ? AND cursor <= ?"
@@ -202,16 +235,24 @@ class SqliteReader:
                 )
             ]
         if types & BLOCK_TYPES:
-            bound = rows[-1].cursor if len(rows) == limit else upper
-            rows += self._read_blocks(after, bound, limit, types)
-            rows.sort(key=lambda event: event.cursor)
-            del rows[limit:]
-        return Page(rows, rows[-1].cursor if len(rows) == limit else max(after, upper))
+            bound = _first_cursor(items[-1]) if len(items) == limit else upper
+            items += self._read_blocks(after, bound, limit, types)
+            items.sort(key=_first_cursor)  # no row's cursor lies within a block
+        room = limit
+        for at, item in enumerate(items):
+            count = len(item.cursor) if isinstance(item, Positions) else 1
+            if count >= room:
+                last = item.first(room) if isinstance(item, Positions) else item
+                items[at:] = [last]
+                return Runs(items, last.cursor[-1] if isinstance(last, Positions) else last.cursor)
+            room -= count
+        return Runs(items, max(after, upper))
 
     def _read_blocks(
         self, after: int, upper: int, limit: int, types: frozenset[EventType]
-    ) -> list[Event]:
-        codec, names, found = BlockCodec(), self._names(), list[Event]()
+    ) -> list[Event | Positions]:
+        codec, names, found = BlockCodec(), self._names(), list[Event | Positions]()
+        count = 0
         for _, connection in self._days(after):
             start = connection.execute(
                 "SELECT max(first) FROM block WHERE first <= ?", (after + 1,)
@@ -221,12 +262,14 @@ class SqliteReader:
                 " ORDER BY first",
                 (start or 0, upper, after),
             ):
-                found += (
-                    event
-                    for event in codec.unpack(body, first, names.__getitem__, types)
-                    if after < event.cursor <= upper
-                )
-                if len(found) >= limit:
+                run = codec.open(body).read(first, names.__getitem__, types, after, upper)
+                if isinstance(run, Positions):
+                    found.append(run)
+                    count += len(run.cursor)
+                else:
+                    found += run
+                    count += len(run)
+                if count >= limit:
                     return found
         return found
 
@@ -270,6 +313,10 @@ class SqliteReader:
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, partial(work, *values)
         )
+
+
+def _first_cursor(item: Event | Positions) -> int:
+    return item.cursor[0] if isinstance(item, Positions) else item.cursor
 
 
 def _event(cursor: int, body: bytes) -> Event:

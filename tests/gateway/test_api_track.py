@@ -110,3 +110,26 @@ async def test_a_track_parameter_that_is_none_is_named(
     async with gateway.request("GET", f"/api/v1/devices/box-1/track?{query}") as response:
         details = await response.json(content_type="application/problem+json")
     assert (details["status"], details["parameter"]) == (400, parameter)
+
+
+@pytest.mark.parametrize("written", ["geojson", "gpx", "csv"])
+async def test_an_empty_track_is_a_whole_document(gateway: Outward, written: str) -> None:
+    path = f"/api/v1/devices/box-1/track?format={written}"
+    async with gateway.request("GET", path) as response:
+        text = await response.text()
+    if written == "geojson":
+        assert json.loads(text) == {"type": "FeatureCollection", "features": []}
+    elif written == "gpx":
+        assert not list(ElementTree.fromstring(text).iter("trkpt"))
+    else:
+        assert len(text.splitlines()) == 1
+
+
+async def test_a_backlog_stands_where_it_belongs_in_time(gateway: Outward) -> None:
+    for seqs in ((1, 2, 9), (11, 13, 15), (3, 4, 12), range(16, 30), (5, 8)):
+        await gateway.journal.commit_block(fixes("box-1", *map(fix, seqs)))
+        await gateway.journal.commit_block(fixes("car-1", *map(fix, seqs)))
+    due = sorted([1, 2, 9, 11, 13, 15, 3, 4, 12, *range(16, 30), 5, 8])
+    track = await gateway.get("/api/v1/devices/box-1/track")
+    assert [f["properties"]["seq"] for f in track["features"]] == due
+    assert {f["properties"]["device"] for f in track["features"]} == {"box-1"}

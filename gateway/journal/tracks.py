@@ -1,0 +1,41 @@
+"""A device's positions in the order of their times, out of pieces that are looked at one by one."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from gateway.journal.base import Event
+
+
+class Piece(NamedTuple):
+    """Where positions may be, none of them before ``since`` (ms, the device's clock)."""
+
+    since: int
+    load: Callable[[], list[Event]]
+
+
+def in_order_of_time(pieces: Sequence[Piece]) -> Iterator[list[Event]]:
+    """What the pieces hold, in parts that are not empty, each as soon as it is certain.
+
+    A position is certain to be next when no piece that is left begins before it.
+    """
+    waiting: list[Event] = []
+    due = sorted(pieces, key=lambda piece: piece.since)
+    for at, piece in enumerate(due):
+        found = piece.load()
+        if found:
+            waiting += found
+            waiting.sort(key=_when)
+        if at + 1 < len(due):
+            certain = bisect_left(waiting, due[at + 1].since, key=lambda event: event.t)
+        else:
+            certain = len(waiting)
+        if certain:
+            yield waiting[:certain]
+            del waiting[:certain]
+
+
+def _when(event: Event) -> tuple[int, int, int]:
+    return event.t, event.data["boot"], event.data["seq"]
