@@ -20,6 +20,11 @@ class Live(Protocol):
     ) -> tuple[list[CloudEvent], int]:
         """Events beyond the cursor, and the cursor to go on from."""
 
+    async def page_json(
+        self, after: int, limit: int, types: frozenset[EventType]
+    ) -> tuple[list[bytes], int]:
+        """The same as JSON, in pieces to be joined by commas."""
+
     async def stream(
         self, request: web.Request, after: int | None, types: frozenset[EventType]
     ) -> web.StreamResponse:

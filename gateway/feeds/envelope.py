@@ -14,7 +14,7 @@ def envelope(event: Event) -> CloudEvent:
     data, lost = finite(event.data)
     return CloudEvent(
         id=event.id,
-        source=f"/field/{event.device}",
+        source=source(event.device),
         type=event_type(event.type.feed_name),
         time=happened(event),
         subject=event.device,
@@ -27,6 +27,11 @@ def envelope(event: Event) -> CloudEvent:
             "flags": [*event.flags, *(f"not_finite:{key}" for key in lost)],
         },
     )
+
+
+def source(device: str) -> str:
+    """Where the events of a device come from."""
+    return f"/field/{device}"
 
 
 def happened(event: Event) -> str:

@@ -14,8 +14,9 @@ import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
+from gateway.feeds import positions
 from gateway.feeds.envelope import envelope
-from gateway.journal.base import Event, EventType, Reader
+from gateway.journal.base import Event, EventType, Positions, Reader
 from protocols.cloudevents import CloudEvent, to_json
 
 PAGE_EVENTS = 200
@@ -40,6 +41,13 @@ class LiveFeed:
             return _envelopes(found.events), found.next
         # Many take long enough to hold up an alarm.
         return await asyncio.to_thread(_envelopes, found.events), found.next
+
+    async def page_json(
+        self, after: int, limit: int, types: frozenset[EventType]
+    ) -> tuple[list[bytes], int]:
+        """The same as JSON: pieces that make the array of all events when joined by commas."""
+        runs = await self._reader.read_runs(after, limit, types)
+        return await asyncio.to_thread(_as_json, runs.items), runs.next
 
     async def stream(
         self, request: web.Request, after: int | None, types: frozenset[EventType]
@@ -82,6 +90,16 @@ class LiveFeed:
             pass  # the reader has gone
         except Exception:  # its answer has begun, so no other can be given
             log.exception("stream_failed")
+
+
+def _as_json(items: Sequence[Event | Positions]) -> list[bytes]:
+    pieces: list[bytes] = []
+    for item in items:
+        if isinstance(item, Positions):
+            pieces += positions.as_json(item)
+        else:
+            pieces.append(to_json(envelope(item)))
+    return pieces
 
 
 def _envelopes(events: Sequence[Event]) -> list[CloudEvent]:

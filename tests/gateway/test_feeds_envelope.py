@@ -6,9 +6,12 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.feeds.envelope import envelope
-from gateway.journal.base import FED_TYPES
+from gateway.feeds.positions import SLICE, as_json
+from gateway.journal.base import FED_TYPES, Positions
 from protocols.cloudevents import to_json
 from tests.gateway.outward import NOW_MS, alarm_event
 
@@ -69,3 +72,38 @@ def test_a_number_that_json_cannot_hold_is_null_with_a_flag() -> None:
 def test_every_fed_type_has_its_name(kind: int) -> None:
     event = msgspec.structs.replace(EVENT, type=kind)
     assert envelope(event).type == f"fieldgate.{event.type.feed_name}.v1"
+
+
+KNOWN = st.floats(allow_nan=False, allow_infinity=False)
+MOMENT = st.integers(-(2**62), 2**62) | st.integers(NOW_MS, NOW_MS + 5000)
+POSITION = st.tuples(
+    st.integers(1, 2**62),
+    st.sampled_from(("car-1", "box-1")),
+    st.integers(0, NOW_MS),
+    st.integers(0, NOW_MS),
+    st.none() | st.integers(-9999, 9999),
+    st.sampled_from(((), ("clock_skewed",), ("clock_unset", "position_poor"))),
+    st.integers(0, 2**32),
+    st.integers(1, 2**63 - 1),
+    MOMENT,
+    KNOWN,
+    KNOWN,
+    st.sampled_from((0, 2, 3)),
+    *[st.none() | KNOWN] * 5,
+    st.none() | st.integers(0, 2**32),
+    st.sampled_from((None, "gnss", "cell")),
+)
+
+
+@given(st.lists(POSITION, min_size=1, max_size=8))
+def test_positions_in_columns_look_as_their_envelopes(rows: list[tuple[object, ...]]) -> None:
+    positions = Positions(*map(list, zip(*rows, strict=True)))
+    quick = json.loads(b"[" + b",".join(as_json(positions)) + b"]")
+    assert quick == [json.loads(to_json(envelope(event))) for event in positions.events()]
+
+
+def test_many_positions_come_in_pieces() -> None:
+    row = (1, "car-1", NOW_MS, NOW_MS, 0, (), 1, 1, NOW_MS, 24.5, 117.6, 3, *[None] * 7)
+    positions = Positions(*map(list, zip(*[row] * (2 * SLICE + 1), strict=True)))
+    pieces = list(as_json(positions))
+    assert [len(json.loads(b"[" + piece + b"]")) for piece in pieces] == [SLICE, SLICE, 1]
