@@ -61,7 +61,7 @@ def _receipted(town: Town) -> set[str]:
     breaks="kill between receipt and feed",
     holds="fed after restart",
     full_s=150,
-    short_s=45,
+    short_s=None,
 )
 async def kill_before_feed(trial: Trial) -> None:
     """The core is away, so what is receipted cannot have been fed when the gateway is killed."""

@@ -20,7 +20,7 @@ FIRST_WITHIN_S = 10.0  # from the start of the core's process
     breaks="dispatch core down for minutes",
     holds="order kept; drains at 10 times the arrival rate or faster",
     full_s=260,
-    short_s=75,
+    short_s=None,
 )
 async def core_down(trial: Trial) -> None:
     away_s = trial.pick(full=120, short=20)
