@@ -12,13 +12,15 @@ from pathlib import Path
 
 import msgspec
 import psutil
+from msgspec import structs
 
 from tests.faults.experiment import Experiment, Outcome
 from tests.faults.parts import HOUSE
 from tests.faults.worker import GRACE_S, Job
 
 FULL_S, SHORT_S = 30 * 60.0, 5 * 60.0
-LANES = 2
+LANES = 3
+"""Most experiments wait most of the time: three of them leave half of two cores idle."""
 
 
 class Campaign:
@@ -42,6 +44,9 @@ class Campaign:
 
     async def run(self) -> list[Outcome]:
         """The outcomes, in the order of the experiments."""
+        for each in self._chosen:
+            if each.alone:
+                await self._make(each)
         # The longest first, so that the lanes end at about the same time.
         beside = sorted(
             (each for each in self._chosen if not each.alone),
@@ -51,9 +56,6 @@ class Campaign:
         async with asyncio.TaskGroup() as lanes:
             for number in range(self._lanes):
                 lanes.create_task(self._lane(waiting), name=f"lane {number}")
-        for each in self._chosen:
-            if each.alone:
-                await self._make(each)
         return [self._outcomes[each.name] for each in self._chosen]
 
     async def _lane(self, waiting: object) -> None:
@@ -67,7 +69,7 @@ class Campaign:
             experiment.limit_s(short=self._short) + GRACE_S, self._ends_s - began_s - GRACE_S
         )
         if limit_s < GRACE_S:
-            outcome = self._broken(experiment, 0.0, "not begun: the campaign's time is over")
+            outcome = self._not_begun(experiment)
         else:
             path = self._folder / f"{experiment.name}.outcome"
             job = Job(
@@ -103,6 +105,11 @@ class Campaign:
             if isinstance(error, asyncio.CancelledError):
                 raise
         return worker.returncode
+
+    def _not_begun(self, experiment: Experiment) -> Outcome:
+        """On a slow machine the short selection is shorter; the full campaign must be whole."""
+        outcome = self._broken(experiment, 0.0, "not begun: the campaign's time is over")
+        return structs.replace(outcome, result="skipped") if self._short else outcome
 
     def _broken(self, experiment: Experiment, seconds: float, why: str) -> Outcome:
         return Outcome(

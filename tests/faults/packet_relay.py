@@ -7,12 +7,13 @@ from typing import Literal
 
 from tests.faults.mqtt import PUBACK, PUBLISH, packet, read_packet
 
-Moment = Literal["puback", "receipt"]
+Moment = Literal["publish", "puback", "receipt"]
 
 
 class PacketRelay:
     """`async with` listens at ``port``. ``hold`` says what a device is to wait for in vain.
 
+    ``publish``: that the broker gets its alarm at all.
     ``puback``: the acknowledgement of an alarm, and all that follows it.
     ``receipt``: the receipt of an alarm that was acknowledged.
     """
@@ -70,6 +71,9 @@ class PacketRelay:
             if kind == PUBLISH and _topic(body).endswith("/up/alarm"):
                 at = 2 + int.from_bytes(body[:2], "big")
                 alarms.add(body[at : at + 2])
+                if self.hold == "publish":
+                    self.held.set()
+                    await asyncio.Event().wait()
             broker.write(packet(kind, flags, body))
 
     async def _down(

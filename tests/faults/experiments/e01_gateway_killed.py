@@ -18,11 +18,11 @@ ACCEPTED_WITHIN_S = 5.0
     breaks="kill -9 gateway, 100 times at random moments",
     holds="0/0/0/0; alarms accepted within 5 s of restart",
     full_s=420,
-    short_s=60,
+    short_s=90,
     alone=True,
 )
 async def gateway_killed(trial: Trial) -> None:
-    times = trial.pick(full=100, short=8)
+    times = trial.pick(full=100, short=6)
     restarts: list[int] = []
     async with Town(trial, boxes=6, cars=4, alarms_per_s=8, positions_per_s=40) as town:
         for number in range(1, times + 1):

@@ -20,8 +20,8 @@ async def _killed_by_itself(part: Gateway | Core, seam: str, note: Path) -> list
     so_far = len(_noted(note))
     part.with_seam(seam)
     part.env["FIELDGATE_SEAM_NOTE"] = str(note)
-    await part.start()
-    await part.ended(30)
+    await part.launch()  # it may die before it can say that it is ready
+    await part.ended(40)
     part.without_seam()
     return _noted(note)[so_far:]
 
@@ -32,12 +32,12 @@ async def _killed_by_itself(part: Gateway | Core, seam: str, note: Path) -> list
     breaks="kill between commit and receipt",
     holds="redelivered, one incident",
     full_s=150,
-    short_s=45,
+    short_s=90,
 )
 async def kill_before_receipt(trial: Trial) -> None:
     note, held, early = trial.folder / "note", 0, []
     async with Town(trial, boxes=4, cars=2, alarms_per_s=5, positions_per_s=10) as town:
-        for _ in range(trial.pick(full=20, short=3)):
+        for _ in range(trial.pick(full=12, short=2)):
             await town.gateway.stop()
             seam = f"kill-after-commit:{trial.rng.randint(1, 5)}"
             ids = await _killed_by_itself(town.gateway, seam, note)
@@ -68,7 +68,7 @@ async def kill_before_feed(trial: Trial) -> None:
     receipted: set[str] = set()
     waits_s: list[float] = []
     async with Town(trial, boxes=4, cars=2, alarms_per_s=0, positions_per_s=10) as town:
-        for _ in range(trial.pick(full=15, short=3)):
+        for _ in range(trial.pick(full=10, short=2)):
             await town.core.kill()
             fresh = set()
             for _ in range(trial.rng.randint(1, 5)):
@@ -108,10 +108,10 @@ def _dispatched(town: Town, ids: set[str]) -> Callable[[], Awaitable[bool]]:
     breaks="kill the dispatch core between accepting and answering",
     holds="one incident",
     full_s=150,
-    short_s=45,
+    short_s=90,
 )
 async def kill_dispatch_core(trial: Trial) -> None:
-    note, held, rounds = trial.folder / "note", 0, trial.pick(full=20, short=4)
+    note, held, rounds = trial.folder / "note", 0, trial.pick(full=12, short=2)
     async with Town(trial, boxes=4, cars=2, alarms_per_s=5, positions_per_s=0) as town:
         for number in range(rounds):
             await town.core.stop()

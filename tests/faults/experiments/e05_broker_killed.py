@@ -16,13 +16,13 @@ from tests.faults.town import Town
     breaks="kill -9 the broker, 30 times",
     holds="devices resend; nothing lost",
     full_s=240,
-    short_s=60,
+    short_s=90,
 )
 async def broker_killed(trial: Trial) -> None:
     waits_s: list[float] = []
     loop = asyncio.get_running_loop()
     async with Town(trial, boxes=6, cars=4, alarms_per_s=8, positions_per_s=40) as town:
-        for _ in range(trial.pick(full=30, short=5)):
+        for _ in range(trial.pick(full=30, short=4)):
             await asyncio.sleep(trial.rng.uniform(0.2, 1.5))  # a random moment is the point
             pid = await town.gateway.broker()
             began_s = loop.time()

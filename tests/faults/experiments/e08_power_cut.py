@@ -24,7 +24,7 @@ async def _press_always(agent: Agent) -> None:
     " shutdown ioctl without log flush), 50 times",
     holds="false_ack = 0; integrity check passes",
     full_s=420,
-    short_s=75,
+    short_s=120,
     namespaces=("mount",),
 )
 async def power_cut(trial: Trial) -> None:
@@ -46,7 +46,7 @@ async def power_cut(trial: Trial) -> None:
         )  # fmt: skip
         await stack.enter_async_context(agent)
         pressing = asyncio.create_task(_press_always(agent), name="presses of the agent")
-        for _ in range(trial.pick(full=50, short=5)):
+        for _ in range(trial.pick(full=50, short=3)):
             # Random moments are the point, of each disk its own.
             moments_s = {below: rng.uniform(0.1, 1.0), beside: rng.uniform(0.1, 1.0)}
             began_s = asyncio.get_running_loop().time()

@@ -62,7 +62,7 @@ async def fsync_fails(trial: Trial) -> None:
     breaks="fsync takes 500 ms",
     holds="alarms p99 within 2 s, telemetry sheds",
     full_s=60,
-    short_s=35,
+    short_s=None,
     alone=True,
 )
 async def fsync_slow(trial: Trial) -> None:

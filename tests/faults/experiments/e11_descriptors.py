@@ -33,7 +33,7 @@ async def descriptors_out(trial: Trial) -> None:
         host = town.gateway.host
         for what, pid, port in (
             ("gateway", town.gateway.pid, town.gateway.http_port),
-            ("broker", town.gateway.broker_pid, town.gateway.mqtt_port),
+            ("broker", await town.gateway.broker(), town.gateway.mqtt_port),
         ):
             process = psutil.Process(pid)
             connects = town.field.state.connects

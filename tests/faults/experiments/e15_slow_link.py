@@ -26,7 +26,7 @@ PICTURE_S = 4
     breaks="a 64 kbit/s link (tc tbf) with pictures going up",
     holds="alarm p99 within 2 s",
     full_s=180,
-    short_s=75,
+    short_s=None,
     namespaces=("net",),
 )
 async def slow_link(trial: Trial) -> None:

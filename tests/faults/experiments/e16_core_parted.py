@@ -23,7 +23,7 @@ CAUGHT_UP_WITHIN_S = 45.0
     breaks="gateway and dispatch core parted for minutes",
     holds="box shows `stored`, not `accepted`; catches up",
     full_s=260,
-    short_s=80,
+    short_s=None,
     namespaces=("net",),
 )
 async def core_parted(trial: Trial) -> None:

@@ -15,7 +15,7 @@ from tests.faults.town import Town
     breaks="SIGSTOP gateway 5 and 60 s",
     holds="nothing twice",
     full_s=180,
-    short_s=45,
+    short_s=60,
 )
 async def gateway_stopped(trial: Trial) -> None:
     """Long enough that every device has sent its alarms again, and the broker gave up on it."""

@@ -105,7 +105,7 @@ def _batches(numbers: list[int]) -> Iterator[list[int]]:
     breaks="MQTT queue overflow: gateway away while 100,000 messages arrive",
     holds="drops found by sequence gaps, asked for, recovered",
     full_s=180,
-    short_s=90,
+    short_s=None,
     alone=True,
 )
 async def queue_overflow(trial: Trial) -> None:

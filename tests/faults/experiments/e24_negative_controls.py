@@ -24,8 +24,8 @@ def _eatmydata() -> Path | None:
     name="control-no-fsync",
     breaks="negative control: fsync switched off (libeatmydata) under a power cut",
     holds=HOLDS,
-    full_s=60,
-    short_s=45,
+    full_s=90,
+    short_s=90,
     must_fail=True,
     namespaces=("mount",),
 )
@@ -62,8 +62,8 @@ async def no_fsync(trial: Trial) -> None:
     name="control-no-deduplication",
     breaks="negative control: deduplication off, gateway stopped for 5 s",
     holds=HOLDS,
-    full_s=60,
-    short_s=45,
+    full_s=90,
+    short_s=90,
     must_fail=True,
 )
 async def no_deduplication(trial: Trial) -> None:
@@ -80,17 +80,17 @@ async def no_deduplication(trial: Trial) -> None:
 @experiment(
     number=24,
     name="control-receipt-first",
-    breaks="negative control: receipt before commit, gateway killed 5 times",
+    breaks="negative control: receipt before commit, gateway killed 3 times",
     holds=HOLDS,
-    full_s=80,
-    short_s=60,
+    full_s=90,
+    short_s=90,
     must_fail=True,
 )
 async def receipt_first(trial: Trial) -> None:
     town = Town(trial, alarms_per_s=10, positions_per_s=10)
     town.gateway.with_seam("receipt-before-commit")
     async with town:
-        for _ in range(5):
+        for _ in range(3):
             await town.field.receipts_go_on(10)
             await asyncio.sleep(trial.rng.uniform(0, 0.5))
             await town.gateway.kill()
