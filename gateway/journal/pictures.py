@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -63,6 +64,8 @@ class PictureReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reading = open_database(folder / "pictures.db")
+        # A thread that nobody waits for any more may still be at it when the files are closed.
+        self._in_use = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -72,22 +75,26 @@ class PictureReader:
 
     def picture(self, device: str, picture_id: str) -> Picture:
         """A picture of which at least one chunk is held."""
-        *columns, about = self._reading.execute(
+        ((*columns, about),) = self._rows(
             "SELECT id, device, mime, size, of, state, (SELECT count(*) FROM chunk"
             " WHERE chunk.picture = picture.id AND chunk.device = picture.device), about"
             " FROM picture WHERE id = ? AND device = ?",
-            (picture_id, device),
-        ).fetchone()
+            picture_id,
+            device,
+        )
         named = dict(zip(Picture.__struct_fields__, columns, strict=False))
         return Picture(**named, about=msgspec.msgpack.decode(about))
 
     def join(self, picture: Picture) -> bytes:
         """The whole, from its chunks; raise MediaInvalid if they do not make it."""
-        rows = self._reading.execute(
-            "SELECT n, data FROM chunk WHERE picture = ? AND device = ?",
-            (picture.id, picture.device),
+        rows = self._rows(
+            "SELECT n, data FROM chunk WHERE picture = ? AND device = ?", picture.id, picture.device
         )
         return media.join(picture.id, picture.size, picture.of, dict(rows))
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        with self._in_use:
+            return self._reading.execute(sql, values).fetchall()
 
     def _path(self, picture_id: str) -> Path:
         return self._folder / picture_id[:2] / picture_id
@@ -121,8 +128,9 @@ class PictureStore(PictureReader):
 
     def close(self) -> None:
         """Close the files."""
-        for connection in (self._writing, self._reading, self._ending):
-            connection.close()
+        with self._in_use:
+            for connection in (self._writing, self._reading, self._ending):
+                connection.close()
 
     def keep(self, chunks: Sequence[Chunk]) -> None:
         """Commit chunks. What is held already, or of a picture that is whole, changes nothing;
@@ -159,7 +167,7 @@ class PictureStore(PictureReader):
 
     def show(self, picture: Picture) -> None:
         """Its file is there: whoever asks for the picture gets it."""
-        with transaction(self._ending) as db:
+        with self._in_use, transaction(self._ending) as db:
             db.execute(
                 "UPDATE picture SET state = 'complete' WHERE id = ? AND device = ?",
                 (picture.id, picture.device),
@@ -169,28 +177,26 @@ class PictureStore(PictureReader):
         """It is complete, corrupt, or set aside. Unless it is set aside, the chunks have served:
         the file has them, or they are not worth keeping."""
         key = (picture.id, picture.device)
-        with transaction(self._ending) as db:
+        with self._in_use, transaction(self._ending) as db:
             db.execute("UPDATE picture SET state = ? WHERE id = ? AND device = ?", (state, *key))
             if state != "aside":
                 db.execute("DELETE FROM chunk WHERE picture = ? AND device = ?", key)
 
     def find(self, picture_id: str) -> Picture | None:
         """What is known of a picture, whoever sent it, with its bytes if it is whole."""
-        sender = self._reading.execute(
-            "SELECT device FROM picture WHERE id = ? ORDER BY state = 'complete' DESC",
-            (picture_id,),
-        ).fetchone()
-        if sender is None:
+        senders = self._rows(
+            "SELECT device FROM picture WHERE id = ? ORDER BY state = 'complete' DESC", picture_id
+        )
+        if not senders:
             return None
-        picture = self.picture(sender[0], picture_id)
+        picture = self.picture(senders[0][0], picture_id)
         if not picture.complete:
             return picture
         return msgspec.structs.replace(picture, data=self._path(picture_id).read_bytes())
 
     def unfinished(self) -> list[tuple[str, str]]:
         """Devices and ids of pictures that have not ended: to be looked at after a restart."""
-        rows = self._reading.execute(
+        return self._rows(
             "SELECT device, id FROM picture WHERE state = 'partial' OR state = 'complete' AND"
             " EXISTS (SELECT 1 FROM chunk WHERE picture = picture.id AND device = picture.device)"
         )
-        return rows.fetchall()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from gateway.journal.base import Change, DiskFull
+from gateway.journal.base import Block, Change, DiskFull
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reserve import FILES, DiskState, Room
+from protocols.model import Fix
 from tests.gateway.test_journal import alarm, block, cursors
 
 RESERVE = 16 * 4096
@@ -108,22 +110,35 @@ def test_a_folder_that_cannot_be_written_is_told(disk: Disk) -> None:
 
 
 class FullJournal:
-    """A journal whose files are full, until there is room."""
+    """A journal whose files may not grow, until there is room. Its writers' threads ask for it."""
 
     def __init__(self, folder: Path) -> None:
         self.asked = asyncio.Event()
+        self.has_room = False
         self._loop = asyncio.get_running_loop()
         self.journal = SqliteJournal(folder, make_room=self._make_room)
 
-    def _make_room(self) -> bool:
-        self._loop.call_soon_threadsafe(self.asked.set)
-        return False
-
-    def limit(self, pages: int) -> None:
-        """Let the files grow to so many pages."""
+    def fill(self) -> None:
+        """The files are as large as they may be."""
         for connection in (self.journal._main, self.journal._telemetry):
             if connection is not None:
-                connection.execute(f"PRAGMA max_page_count = {pages}")
+                connection.execute("PRAGMA max_page_count = 1")
+
+    def _make_room(self) -> bool:
+        if self.has_room:
+            self.journal._main.execute("PRAGMA max_page_count = 100000")
+        self._loop.call_soon_threadsafe(self.asked.set)
+        return self.has_room
+
+
+def scattered(first: int, count: int) -> Block:
+    """Positions that no codec makes small."""
+    entries = block(first, count).entries
+    for entry in entries:
+        assert isinstance(entry.message, Fix)
+        place = {"lat": random.uniform(-90, 90), "lon": random.uniform(-180, 180)}
+        entry.message = msgspec.structs.replace(entry.message, **place)
+    return Block(entries)
 
 
 def large(number: int) -> Change:
@@ -137,19 +152,19 @@ async def test_an_alarm_waits_for_room_and_telemetry_is_told_that_there_is_none(
     full = FullJournal(tmp_path)
     async with full.journal as journal:
         await journal.commit_block(block(1))
-        full.limit(1)
+        full.fill()
         waiting = journal.commit(large(1))
         await asyncio.wait_for(full.asked.wait(), 5)
         assert not waiting.done()
-        blocks = [journal.commit_block(block(first, 9000)) for first in (10, 10_000)]
+        blocks = [journal.commit_block(scattered(first, 2000)) for first in (10, 10_000)]
         for each in blocks:
             with pytest.raises(DiskFull):
                 await asyncio.wait_for(each, 5)
         assert not journal.failed.is_set()
-        full.limit(100_000)
+        full.has_room = True
         (cursor,), _ = await asyncio.wait_for(waiting, 5)
         assert cursor == 4
-        await journal.commit_block(block(10))
+        await journal.commit_block(block(10))  # a few fit into a page in use
         assert await cursors(journal) == [1, 2, 3, 4, 5, 6, 7]
     async with SqliteJournal(tmp_path) as journal:
         assert await cursors(journal) == [1, 2, 3, 4, 5, 6, 7]
@@ -164,6 +179,7 @@ async def test_the_reserve_is_given_before_anything_waits(tmp_path: Path) -> Non
         return True
 
     async with SqliteJournal(tmp_path, make_room=make_room) as journal:
+        await journal.commit(Change())
         journal._main.execute("PRAGMA max_page_count = 1")
         await asyncio.wait_for(journal.commit(large(1)), 5)
         assert len(given) == 1
@@ -173,7 +189,7 @@ async def test_the_reserve_is_given_before_anything_waits(tmp_path: Path) -> Non
 async def test_a_journal_that_waits_for_room_closes_when_it_is_told(tmp_path: Path) -> None:
     full = FullJournal(tmp_path)
     async with full.journal as journal:
-        full.limit(1)
+        full.fill()
         waiting = journal.commit(large(1))
         await asyncio.wait_for(full.asked.wait(), 5)
     with pytest.raises(DiskFull):
