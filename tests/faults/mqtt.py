@@ -101,6 +101,11 @@ class Connection:
         self._send(PUBLISH, qos << 1 | retain, head + payload)
         return packet_id
 
+    async def write(self, packets: bytes) -> None:
+        """Send what is encoded already, no faster than it is taken."""
+        self._writer.write(packets)
+        await self._writer.drain()
+
     async def serve(self) -> None:
         """Take what comes until the connection ends or falls silent; then return."""
         pinging = asyncio.create_task(self._ping(), name=f"{self._client} ping")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from tests.faults.boxes import Box, Boxes
 from tests.faults.experiment import Trial, experiment
 from tests.faults.network import TOWN, Field, Network, Place
-from tests.faults.parts import Gateway, steady_port, until
+from tests.faults.parts import Gateway, steady_port
 from tests.faults.town import Town, judge_latency
+from tests.faults.waits import seconds_until
 
 FOUND_WITHIN_S = 15.0
 BACK_WITHIN_S = 20.0
@@ -152,10 +153,8 @@ def _note(trial: Trial, what: str, seconds: list[float], limit_s: float) -> None
 
 async def _seconds_until(condition: Callable[[], Awaitable[bool]]) -> float:
     """How long until it is so; infinite if it takes too long."""
-    began_s = time.monotonic()
-    if not await until(condition, PATIENCE_S):
-        return float("inf")
-    return time.monotonic() - began_s
+    seconds = await seconds_until(condition, PATIENCE_S, every_s=0.05)
+    return math.inf if seconds is None else seconds
 
 
 @contextlib.asynccontextmanager
