@@ -56,7 +56,7 @@ async def half_open(trial: Trial) -> None:
     breaks="half-open TCP between the gateway and an outside broker",
     holds="found within 15 s; reconnect",
     full_s=90,
-    short_s=60,
+    short_s=None,
     namespaces=("net",),
 )
 async def half_open_outside_broker(trial: Trial) -> None:

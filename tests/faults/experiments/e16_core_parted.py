@@ -28,7 +28,7 @@ CAUGHT_UP_WITHIN_S = 45.0
 )
 async def core_parted(trial: Trial) -> None:
     """Packets vanish on the cable between the two; the devices are on the gateway's side."""
-    parted_s = trial.pick(full=120, short=15)
+    parted_s = trial.pick(full=120, short=12)
     with Network(trial) as network:
         field = network.field()
         town = Town(
