@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from fieldgate.bench.figures import Figure, figure_of, percentile
-from fieldgate.bench.parts import Servant
+from fieldgate.bench.parts import PartFailed, Servant
 from fieldgate.bench.presser import GAP_S
 from fieldgate.bench.scale import Scale
 from fieldgate.bench.trial import Devices, Load
+from fieldgate.bench.usage import Meter, Used
 
 DEVICES, BOXES, ALARMS = 1000, 20, 300
 RATES = (0, 5_000, 20_000)
@@ -18,6 +20,16 @@ WARM_S = 2.0
 """Positions flow for so long before the first press."""
 
 Say = Callable[[str], None]
+
+
+class Pressed(NamedTuple):
+    """What so many alarms took, what was used meanwhile, and what else is to be said."""
+
+    feed_ms: list[float]
+    receipt_ms: list[float]
+    reference_ms: list[float]
+    used: Used
+    notes: list[str]
 
 
 def alarm(folder: Path, scale: Scale, say: Say) -> list[Figure]:
@@ -38,27 +50,31 @@ def alarm(folder: Path, scale: Scale, say: Say) -> list[Figure]:
             folder=str(folder),
         )
         for rate in RATES:
-            took, notes = _pressed(at, presser, count, scale.rate(rate))
-            reference = reference or took["reference_ms"]
-            figures += _judged(scale.rate(rate), count, took, reference, notes)
-            say(f"  {figures[-2].work}: {figures[-2].figure} ms {'; '.join(notes)}")
+            pressed = _pressed(at, presser, count, scale.rate(rate))
+            reference = reference or pressed.reference_ms
+            figures += _judged(scale.rate(rate), count, pressed, reference)
+            say(f"  {figures[-2].work}: {figures[-2].figure} ms {'; '.join(figures[-2].notes)}")
     return scale.judged(figures)
 
 
-def _pressed(
-    at: Devices, presser: Servant, count: int, rate: int
-) -> tuple[dict[str, list[float]], list[str]]:
-    """What so many alarms took, and what became of the positions meanwhile."""
+def _pressed(at: Devices, presser: Servant, count: int, rate: int) -> Pressed:
+    """Press so often, while positions flow."""
     within_s = count * GAP_S[1] * 2 + 60
+    parts = {"gateway": at.gateway.own, "broker": at.gateway.broker}
+    roles = {**parts, "generator": [at.generator.process], "boxes": [presser.process]}
     if not rate:
-        return presser.order("press", count=count, at_rest=True, within_s=within_s), []
+        meter = Meter({**roles, "reference": [at.broker.process]})
+        took = presser.order("press", count=count, at_rest=True, within_s=within_s)
+        return Pressed(**took, used=meter.stop(), notes=[])
     seconds = count * sum(GAP_S) / 2 + 2 * WARM_S
     load, api = Load(rate=rate, seconds=seconds), at.gateway.api
     at.generator.order("load", to="gateway", count=load.count, rate=rate)
     shed = api.metric("fieldgate_telemetry_shed_total")
     at.generator.begin("go", to="gateway", rate=rate)
     at.generator.has_line(WARM_S)
+    meter = Meter(roles)
     took = presser.order("press", count=count, within_s=within_s)
+    used = meter.stop()
     flowed = not at.generator.has_line(0)
     sent = at.generator.line(seconds + 60)
     at.generator.order("settle", to="gateway", timeout_s=15)
@@ -72,14 +88,12 @@ def _pressed(
         )
         if is_so
     ]
-    return took, notes
+    return Pressed(**took, used=used, notes=notes)
 
 
-def _judged(
-    rate: int, count: int, took: dict[str, list[float]], rest: list[float], notes: list[str]
-) -> list[Figure]:
+def _judged(rate: int, count: int, pressed: Pressed, rest: list[float]) -> list[Figure]:
     among = f"under {rate:,} positions a second" if rate else "at rest"
-    feed = took["feed_ms"]
+    feed, notes, cores = pressed.feed_ms, pressed.notes, pressed.used.cores()
     p99_goal: dict[str, float | str] = {}
     max_goal: dict[str, float | str] = {}
     if rate == 0:
@@ -87,9 +101,14 @@ def _judged(
     elif rate == RATES[-1]:
         p99_goal = {"goal": "at most 25 ms", "at_most": 25.0}
         max_goal = {"goal": "at most 100 ms", "at_most": 100.0}
+    is_valid = not notes and len(feed) == count
+    if not feed:
+        raise PartFailed("no alarm has come at the feed")
     if len(feed) < count:
         notes.append(f"{count - len(feed)} of {count} alarms have not come")
-    told = percentile(took["receipt_ms"], 0.99) if took["receipt_ms"] else float("nan")
+    if pressed.used.disturbed:
+        notes.append(f"other programs took {cores['others']:.2f} cores")
+    told = percentile(pressed.receipt_ms, 0.99) if pressed.receipt_ms else float("nan")
     notes.append(f"the box had its receipt after {told:.1f} ms in 99 %")
     rows = [
         figure_of(
@@ -100,6 +119,7 @@ def _judged(
             reference=[percentile(rest, share)],
             against=AGAINST,
             notes=notes if share == 0.99 else [],
+            cores=cores if share == 0.99 else {},
             series={"feed_ms": [round(ms, 3) for ms in feed],
                     "reference_ms": [round(ms, 3) for ms in rest]} if share == 0.99 else {},
             **goal,  # type: ignore[arg-type]
@@ -111,6 +131,6 @@ def _judged(
         )
     ]  # fmt: skip
     for row in rows:
-        row.met = row.met and len(feed) == count
+        row.met = row.met and is_valid
         row.runs = len(feed)
     return rows

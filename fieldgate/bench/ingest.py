@@ -15,7 +15,7 @@ from fieldgate.bench.trial import Devices, Load, Outcome, through_gateway, throw
 DEVICES = 1000
 REFERENCE = f"mosquitto_sub -q QOS -t '{ALL_UP}' -R -C COUNT > /dev/null"
 
-MAX_TRIALS = 7
+MAX_TRIALS, MAX_AGAIN = 7, 3
 STEP_UP, STEP_DOWN, CLOSE = 1.2, 0.6, 1.1
 
 CPU_GOAL = {0: 1.5, 1: 1.3}
@@ -34,11 +34,11 @@ def ingest(
         first = Load(rate=rate or scale.rate(goal), seconds=scale.seconds(10), qos=qos, batch=batch)
         found = _highest(at, first, 1 if rate else scale.trials(MAX_TRIALS), say)
         best = found[-1]
-        pairs = [_pair(at, best.load, say) for _ in range(scale.runs(3))]
+        pairs, again = _pairs(at, best.load, scale.runs(3), say)
         half = Load(rate=best.load.rate // 2, seconds=scale.seconds(5), qos=qos, batch=batch)
-        low = [_pair(at, half, say) for _ in range(scale.runs(2))]
+        low, _ = _pairs(at, half, scale.runs(2), say)
     bench = f"ingest --batch {batch}" if batch > 1 else f"ingest --qos {qos}"
-    return _judged(bench, scale, found, pairs, low)
+    return _judged(bench, scale, found=found, pairs=pairs, low=low, again=again)
 
 
 def _highest(at: Devices, load: Load, most: int, say: Say) -> list[Outcome]:
@@ -55,7 +55,7 @@ def _highest(at: Devices, load: Load, most: int, say: Say) -> list[Outcome]:
             best = outcome
         else:
             at.renew()
-            if outcome.disturbed:
+            if outcome.used.disturbed:
                 continue  # something else took the machine: the same again
             worst = load.rate
         if best is None:
@@ -79,13 +79,30 @@ def _through(at: Devices, load: Load, say: Say) -> Outcome:
     outcome = through_gateway(at, load)
     verdict = "sustained" if outcome.sustained else "; ".join(outcome.faults) or "falls behind"
     cores = ", ".join(f"{role} {share:.2f}" for role, share in outcome.used.cores().items())
-    if outcome.disturbed:
+    if outcome.used.disturbed:
         verdict += " (disturbed)"
     say(
         f"  {load.rate:,} a second: {outcome.us:.2f} us, drained after {outcome.drain_s:.2f} s,"
         f" cores: {cores}: {verdict}"
     )
     return outcome
+
+
+def _pairs(
+    at: Devices, load: Load, count: int, say: Say
+) -> tuple[list[tuple[Outcome, Outcome]], int]:
+    """So many pairs, and how many were run again since other programs had spoilt them."""
+    pairs: list[tuple[Outcome, Outcome]] = []
+    again = 0
+    while len(pairs) < count:
+        ours, theirs = _pair(at, load, say)
+        if not ours.complete:
+            at.renew()  # what was lost would be asked for, and cost the next runs
+        if not ours.sustained and ours.used.disturbed and again < MAX_AGAIN:
+            again += 1
+        else:
+            pairs.append((ours, theirs))
+    return pairs, again
 
 
 def _pair(at: Devices, load: Load, say: Say) -> tuple[Outcome, Outcome]:
@@ -99,15 +116,17 @@ def _pair(at: Devices, load: Load, say: Say) -> tuple[Outcome, Outcome]:
 def _judged(
     bench: str,
     scale: Scale,
+    *,
     found: list[Outcome],
     pairs: list[tuple[Outcome, Outcome]],
     low: list[tuple[Outcome, Outcome]],
+    again: int,
 ) -> list[Figure]:
     best = found[-1]
     load = best.load
     per = "fix" if load.batch > 1 else "message"
     runs = [ours for ours, _ in pairs]
-    disturbed = sum(run.disturbed for pair in pairs for run in pair)
+    disturbed = sum(run.used.disturbed for pair in pairs for run in pair)
     broken = [fault for ours, theirs in pairs for fault in (*ours.faults, *theirs.faults)]
     kept_up = best.sustained and all(run.sustained for run in runs)
     rate_goal = BATCH_GOAL if load.batch > 1 else RATE_GOAL[load.qos]
@@ -123,7 +142,7 @@ def _judged(
         goal=f"at most {cpu_goal} times" if cpu_goal else None,
         ratio_at_most=cpu_goal,
         cores=_cores(runs),
-        notes=[*broken, *_disturbance(disturbed, 2 * len(pairs))],
+        notes=[*broken, *_disturbance(disturbed, 2 * len(pairs), again)],
     )
     half = figure_of(
         bench,
@@ -156,8 +175,15 @@ def _judged(
     return scale.judged([cpu, half, rate])
 
 
-def _disturbance(disturbed: int, runs: int) -> list[str]:
-    return [f"other programs disturbed {disturbed} of {runs} runs"] if disturbed else []
+def _disturbance(disturbed: int, runs: int, again: int) -> list[str]:
+    return [
+        note
+        for note, count in (
+            (f"other programs disturbed {disturbed} of {runs} runs", disturbed),
+            (f"they spoilt {again} further pairs, which were disturbed and run again", again),
+        )
+        if count
+    ]
 
 
 def _cores(runs: list[Outcome]) -> dict[str, float]:

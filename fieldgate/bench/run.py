@@ -22,6 +22,7 @@ from fieldgate.bench.edge import edge
 from fieldgate.bench.feed import feed
 from fieldgate.bench.figures import Figure
 from fieldgate.bench.ingest import ingest
+from fieldgate.bench.machine import describe
 from fieldgate.bench.restart import restart
 from fieldgate.bench.scale import Scale
 from fieldgate.bench.track import track
@@ -41,18 +42,19 @@ class Choice(Struct, frozen=True, kw_only=True):
     data_dir: Path | None = None
 
 
-def measure(choice: Choice, say: Say) -> list[Figure]:
-    """Run what was chosen, one bench after the other, each in a folder of its own."""
+def measure(choice: Choice, say: Say) -> tuple[list[Figure], dict[str, str]]:
+    """Run what was chosen, one bench after the other; the figures, and of what machine."""
     _allow_many_sockets()
     scale, figures = Scale(quick=choice.quick), []
     with _ended_by_signals(), _folder(choice.data_dir) as folder:
+        machine = describe(folder)
         for name, bench in benches(choice).items():
             say(name)
             place = folder / name.replace(" ", "")
             place.mkdir()
             figures += bench(place, scale, say)
             shutil.rmtree(place)
-    return figures
+    return figures, machine
 
 
 def benches(choice: Choice) -> dict[str, Bench]:

@@ -9,12 +9,19 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+DISTURBED_CORES = 0.25
+
 
 class Used(Struct, frozen=True):
     """CPU seconds of each role over ``seconds``; ``others``: of all the rest of the machine."""
 
     seconds: float
     cpu_s: dict[str, float]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether programs that are no part of the bench took much of the machine."""
+        return self.cores().get("others", 0.0) > DISTURBED_CORES
 
     def cores(self) -> dict[str, float]:
         """How much of a core each took."""

@@ -13,7 +13,14 @@ import pytest
 COLUMNS = {"bench", "work", "figure", "unit", "reference", "ratio", "goal", "met"}
 
 
-INFORMING = ("quick pass", "disturbed", "had its receipt", "journalled meanwhile", "PSS")
+INFORMING = (
+    "quick pass",
+    "disturbed",
+    "other programs",
+    "had its receipt",
+    "journalled meanwhile",
+    "PSS",
+)
 ROWS = {"devices": 4, "restart": 2, "disk": 2, "track": 2, "edge": 2, "feed": 1}
 
 
