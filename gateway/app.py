@@ -46,6 +46,7 @@ from gateway.service import Service
 from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
+from protocols.model import Lane
 
 log = structlog.get_logger()
 
@@ -165,7 +166,7 @@ def _build(
     directory: Directory,
     metrics: Metrics,
     *,
-    publish: Callable[[Down], None],
+    publish: Callable[[Down], bool],
     room: Room,
 ) -> House:
     ledger, touched = Ledger(), set[str]()
@@ -254,8 +255,9 @@ async def _serve(
         brokers.telemetry, telemetry_filters(prefix), receive_maximum=TELEMETRY_RECEIVE
     )
 
-    def publish(down: Down) -> None:
-        upper.publish(down.topic, down.payload, expiry_s=down.expiry_s)
+    def publish(down: Down) -> bool:
+        client = upper if down.lane is Lane.PRIORITY else lower
+        return client.publish(down.topic, down.payload, expiry_s=down.expiry_s)
 
     async with (
         SqliteJournal(

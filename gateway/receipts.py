@@ -29,11 +29,15 @@ RESYNC_ALARMS = 16
 
 
 class Down(NamedTuple):
-    """A message to a device. ``expiry_s``: the broker drops it when it could not deliver it."""
+    """A message to a device, by that lane's client.
+
+    ``expiry_s``: the broker drops it when it could not deliver it by then.
+    """
 
     topic: str
     payload: bytes
     expiry_s: int
+    lane: Lane
 
 
 class _Owed:
@@ -60,7 +64,7 @@ class Receipts:
         ledger: Ledger,
         twins: Twins,
         reader: Reader,
-        publish: Callable[[Down], None],
+        publish: Callable[[Down], bool],
         now_s: Callable[[], float],
     ) -> None:
         self._prefix = prefix
@@ -88,7 +92,7 @@ class Receipts:
             self._due.append((owed.since, owed))
         owed.count += count
         if owed.count >= TELEMETRY_COUNT:
-            self.at_once(device, boot)
+            self.at_once(device, boot, lane=Lane.TELEMETRY)
 
     async def resync(self, device: str) -> None:
         """The device is back: tell it all that it may have missed."""
@@ -116,10 +120,10 @@ class Receipts:
         while self._due and now - self._due[0][0] >= TELEMETRY_S:
             since, owed = self._due.popleft()
             if owed.count and owed.since == since:
-                self.at_once(owed.device, owed.boot)
+                self.at_once(owed.device, owed.boot, lane=Lane.TELEMETRY)
         for owed in list(self._gaps.values()):
             if self._ask_due(owed, now):
-                self.at_once(owed.device, owed.boot)
+                self.at_once(owed.device, owed.boot, lane=Lane.TELEMETRY)
 
     def _ask_due(self, owed: _Owed, now: float) -> bool:
         return (
@@ -145,7 +149,14 @@ class Receipts:
             owed.gap_since = self._now_s()
             self._gaps[owed.device, owed.boot] = owed
 
-    def at_once(self, device: str, boot: int, alarms: Sequence[AlarmStage] = ()) -> None:
+    def at_once(
+        self,
+        device: str,
+        boot: int,
+        alarms: Sequence[AlarmStage] = (),
+        *,
+        lane: Lane = Lane.PRIORITY,
+    ) -> None:
         """Tell the device now what is held of that boot, what is missing, and these stages."""
         owed = self._owed_to(device, boot)
         self._watch_gap(owed)
@@ -161,13 +172,13 @@ class Receipts:
         )
         if asking:
             owed.asked = now
-            for lane in Lane:
-                window = windows.look(boot, lane)
+            for each in Lane:
+                window = windows.look(boot, each)
                 ranges = list(islice(window.missing(), MAX_RANGES + 1))
                 if ranges:
-                    miss[lane] = ranges[:MAX_RANGES]
+                    miss[each] = ranges[:MAX_RANGES]
                     complete = len(ranges) <= MAX_RANGES
-                    high[lane] = window.highest if complete else ranges[MAX_RANGES - 1][1]
+                    high[each] = window.highest if complete else ranges[MAX_RANGES - 1][1]
         receipt = Receipt(
             boot=boot,
             p=windows.look(boot, Lane.PRIORITY).held_to,
@@ -176,16 +187,21 @@ class Receipts:
             high=high,
             alarms=list(alarms),
         )
-        owed.count = 0
-        if owed.gap_since is None:
-            del self._owed[device, boot]
-        self._publish(
+        is_sent = self._publish(
             Down(
                 topics.down(self._prefix, device, topics.Down.RECEIPT),
                 codec.encode(receipt, as_json=self._twins.of(device).speaks_json),
                 expiry_s=300 if alarms else 60,
+                lane=lane,
             )
         )
+        if is_sent:
+            owed.count = 0
+        elif owed.count:  # too many are under way: it stays owed
+            owed.since = now
+            self._due.append((now, owed))
+        if not owed.count and owed.gap_since is None:
+            del self._owed[device, boot]
 
 
 def alarm_stage(alarm: AlarmRecord) -> AlarmStage:

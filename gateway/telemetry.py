@@ -49,7 +49,7 @@ from protocols.native.topics import Up
 log = structlog.get_logger()
 
 GROUP_S = 0.05
-GROUP_SLICES = 10
+GROUP_MESSAGES = 2000
 SLICE_MESSAGES = 200
 """An alarm that comes while a group is decoded waits for no more than so many messages."""
 
@@ -157,7 +157,7 @@ class TelemetryPipeline:
         """Take groups for ever. Raise CommitFailed when the journal cannot keep them."""
         while True:
             await self._filled.wait()
-            if len(self._slices) < GROUP_SLICES:
+            if self._waiting < GROUP_MESSAGES:
                 await asyncio.sleep(GROUP_S)
             await self.take_group()
             if not self._slices:
@@ -170,13 +170,15 @@ class TelemetryPipeline:
 
     async def take_group(self) -> None:
         """Take what waits, up to one group."""
-        group, room = Group(), GROUP_SLICES * SLICE_MESSAGES
-        while self._slices and room > 0:
+        group, taken, pause_at = Group(), 0, SLICE_MESSAGES
+        while self._slices and taken < GROUP_MESSAGES:
             received, publishes = self._slices.popleft()
             self._waiting -= len(publishes)
-            room -= len(publishes)
+            taken += len(publishes)
             self._take_usual(group, received, publishes)
-            await asyncio.sleep(0)
+            if taken >= pause_at:
+                pause_at = taken + SLICE_MESSAGES
+                await asyncio.sleep(0)
         if group.entries or group.quarantined:
             block = Block(group.entries, group.chunks, group.quarantined)
             try:

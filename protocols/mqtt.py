@@ -1,4 +1,4 @@
-"""MQTT 5 as one who only listens says and hears it: bytes to packets, and the few it answers with.
+"""MQTT 5 as one who mostly listens says and hears it: bytes to packets, and the few it sends.
 
 The general client of the priority lane is a library's. A city's telemetry comes at tens of
 thousands of messages a second, where the cost per message decides (docs/decisions/0008):
@@ -16,13 +16,16 @@ from protocols.errors import Malformed, TooLarge
 Publish: TypeAlias = tuple[bytes, bytes, int]
 """Topic, payload and the packet's first byte (3.3.1): a plain tuple, for there are many."""
 
-CONNACK, PUBLISH, SUBACK, PINGRESP, DISCONNECT = 2, 3, 9, 13, 14
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
 PINGREQ = b"\xc0\x00"
 GOODBYE = b"\xe0\x00"
 MAX_PACKET_BYTES = 1024 * 1024
 """Longer than any packet that a broker may bring us: its length is a fault (2.1.4)."""
 
-_SESSION_EXPIRY, _SERVER_KEEP_ALIVE, _RECEIVE_MAXIMUM = 0x11, 0x13, 0x21
+_FORM_BYTES = 6
+_FORMS_KEPT = 4096
+
+_MESSAGE_EXPIRY, _SESSION_EXPIRY, _SERVER_KEEP_ALIVE, _RECEIVE_MAXIMUM = 0x02, 0x11, 0x13, 0x21
 # How the value of each property of CONNACK is written (2.2.2.2): its bytes, or an "s" a string.
 _PROPERTY_SIZES: dict[int, int | str] = {
     _SESSION_EXPIRY: 4, 0x12: "s", _SERVER_KEEP_ALIVE: 2, 0x15: "s", 0x16: "s", 0x1A: "s",
@@ -39,10 +42,16 @@ class Packet(NamedTuple):
 
 
 class Connack(NamedTuple):
-    """The broker's answer to CONNECT (3.2). ``keepalive_s``: what it demands instead of ours."""
+    """The broker's answer to CONNECT (3.2).
+
+    ``is_resumed``: it has our session. ``keepalive_s``: what it demands instead of ours.
+    ``receive_maximum``: so many of our messages may be under way at once.
+    """
 
     reason: int
+    is_resumed: bool
     keepalive_s: int | None
+    receive_maximum: int
 
 
 class Heard(NamedTuple):
@@ -54,11 +63,23 @@ class Heard(NamedTuple):
     acknowledgements: bytes
 
 
+class _Plan(NamedTuple):
+    """Where the parts of a PUBLISH lie that starts with certain six bytes, from its first one."""
+
+    topic_from: int
+    topic_to: int
+    payload_from: int
+    stop: int
+
+
 class Listener:
     """Takes the broker's bytes apart, however they were cut."""
 
     def __init__(self) -> None:
         self._rest = b""
+        # The first six bytes of a PUBLISH tell its form, and there are few: QoS, length, length
+        # of the topic. To look a form up is quicker than to work it out.
+        self._plans: dict[bytes, _Plan] = {}
 
     def feed(self, data: bytes) -> Heard:
         """The whole packets in what has come so far. Raise ProtocolError: the stream is broken."""
@@ -67,42 +88,46 @@ class Listener:
         publishes: list[Publish] = []
         packets: list[Packet] = []
         acknowledgements = bytearray()
-        at, end = 0, len(data)
-        while end - at >= 2:
-            head, length = data[at], data[at + 1]
-            body = at + 2
-            if length & 0x80:
-                if body < end and data[body] < 0x80:
-                    length, body = length & 0x7F | data[body] << 7, body + 1
-                elif (long := _variable_int(data, at + 1)) is not None:
-                    length, body = long
-                    if length > MAX_PACKET_BYTES:
-                        raise TooLarge("bytes of an MQTT packet", MAX_PACKET_BYTES, length)
-                else:
+        at, end, plans = 0, len(data), self._plans
+        while at < end:
+            plan = plans.get(data[at : at + _FORM_BYTES])
+            if plan is None:
+                kind, body, stop = _frame(data, at)
+                if stop > end:
                     break
-            stop = body + length
-            if stop > end:
+                if kind == PUBLISH:
+                    self._learn(data, at, body, stop)
+                else:
+                    packets.append(Packet(kind, data[body:stop]))
+                    at = stop
+                continue
+            topic_from, topic_to, payload_from, stop = plan
+            if at + stop > end:
                 break
-            if head & 0xF0 == 0x30:
-                # Written out for speed: every message of a city passes through these lines.
-                topic_from = body + 2
-                topic_to = payload_from = topic_from + (data[body] << 8 | data[body + 1])
-                if head & 0x06:
-                    payload_from += 2
-                    acknowledgements += b"\x40\x02" + data[topic_to:payload_from]
-                if payload_from >= stop:
-                    raise Malformed(f"a PUBLISH of {length} bytes is shorter than it says")
-                if properties := data[payload_from]:
-                    payload_from = _after_properties(data, payload_from, properties)
-                payload_from += 1
-                if payload_from > stop:
-                    raise Malformed(f"a PUBLISH of {length} bytes is shorter than it says")
-                publishes.append((data[topic_from:topic_to], data[payload_from:stop], head))
-            else:
-                packets.append(Packet(head >> 4, data[body:stop]))
-            at = stop
+            head = data[at]
+            if head & 0x06:
+                acknowledgements += b"\x40\x02" + data[at + topic_to : at + topic_to + 2]
+            payload_at = at + payload_from
+            if data[payload_at - 1]:
+                payload_at = _after_properties(data, payload_at - 1, at + stop)
+            publishes.append(
+                (data[at + topic_from : at + topic_to], data[payload_at : at + stop], head)
+            )
+            at += stop
         self._rest = data[at:]
         return Heard(publishes, packets, bytes(acknowledgements))
+
+    def _learn(self, data: bytes, at: int, body: int, stop: int) -> None:
+        """Keep the form of the PUBLISH that starts at ``at``, its variable header at ``body``."""
+        topic_from = body + 2
+        topic_to = topic_from + int.from_bytes(data[body:topic_from])
+        payload_from = topic_to + (3 if data[at] & 0x06 else 1)  # one byte: no properties
+        if payload_from > stop:
+            raise Malformed(f"a PUBLISH of {stop - at} bytes is shorter than it says")
+        if len(self._plans) >= _FORMS_KEPT:
+            self._plans.clear()
+        form = data[at : at + _FORM_BYTES]
+        self._plans[form] = _Plan(topic_from - at, topic_to - at, payload_from - at, stop - at)
 
 
 def qos(head: int) -> int:
@@ -139,6 +164,17 @@ def subscribe(number: int, filters: list[tuple[str, int]]) -> bytes:
     return _packet(0x82, body + b"".join(_text(each) + bytes([qos]) for each, qos in filters))
 
 
+def publish(topic: str, payload: bytes, *, number: int, expiry_s: int) -> bytes:
+    """PUBLISH (3.3) at QoS 1 under a packet identifier, with a message expiry."""
+    body = _text(topic) + struct.pack(">HBBI", number, 5, _MESSAGE_EXPIRY, expiry_s)
+    return _packet(0x32, body + payload)
+
+
+def again(packet: bytes) -> bytes:
+    """The same PUBLISH, marked as sent before (3.3.1.1)."""
+    return bytes([packet[0] | 0x08]) + packet[1:]
+
+
 def read_connack(body: bytes) -> Connack:
     """A CONNACK's body; raise Malformed."""
     try:
@@ -147,11 +183,13 @@ def read_connack(body: bytes) -> Connack:
         if found is None:
             raise Malformed("a CONNACK ends within its properties")
         length, at = found
-        keepalive_s, stop = None, at + length
+        keepalive_s, receive_maximum, stop = None, 65535, at + length
         while at < stop:
             size = _PROPERTY_SIZES[body[at]]
             if body[at] == _SERVER_KEEP_ALIVE:
                 (keepalive_s,) = struct.unpack_from(">H", body, at + 1)
+            elif body[at] == _RECEIVE_MAXIMUM:
+                (receive_maximum,) = struct.unpack_from(">H", body, at + 1)
             at += 1
             if isinstance(size, int):
                 at += size
@@ -160,7 +198,7 @@ def read_connack(body: bytes) -> Connack:
                 at += 2 + struct.unpack_from(">H", body, at)[0]
     except (IndexError, KeyError, struct.error) as error:
         raise Malformed(f"a CONNACK that cannot be read: {body.hex()}") from error
-    return Connack(reason, keepalive_s)
+    return Connack(reason, bool(body[0] & 0x01), keepalive_s, receive_maximum)
 
 
 def read_suback(body: bytes) -> list[int]:
@@ -172,15 +210,24 @@ def read_suback(body: bytes) -> list[int]:
     return list(body[at + length :])
 
 
-def _after_properties(data: bytes, at: int, first: int) -> int:
-    """The position of the last byte of the properties whose length stands at ``at``."""
-    if first < 0x80:
-        return at + first
-    found = _variable_int(data, at)
+def _frame(data: bytes, at: int) -> tuple[int, int, int]:
+    """A packet's type, where its variable header starts, and where it ends; beyond the data if
+    not even that is there yet."""
+    found = _variable_int(data, at + 1)
     if found is None:
+        return 0, len(data), len(data) + 1
+    length, body = found
+    if length > MAX_PACKET_BYTES:
+        raise TooLarge("bytes of an MQTT packet", MAX_PACKET_BYTES, length)
+    return data[at] >> 4, body, body + length
+
+
+def _after_properties(data: bytes, at: int, stop: int) -> int:
+    """Where the payload starts of a PUBLISH whose properties' length stands at ``at``."""
+    length, after = _variable_int(data, at) or (0, stop + 1)
+    if after + length > stop:
         raise Malformed("a PUBLISH ends within its properties")
-    length, after = found
-    return after + length - 1
+    return after + length
 
 
 def _variable_int(data: bytes, at: int) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""The telemetry lane's client: takes what the broker sends by the socketful, not by the message."""
+"""The telemetry lane's client: hears the broker by the socketful, and sends receipts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 class BulkClient:
-    """One MQTT 5 client with a persistent session that only listens, kept connected by ``run``.
+    """One MQTT 5 client with a persistent session, kept connected by ``run``.
 
     It acknowledges what it has handed over: telemetry is the device's until its receipt.
     """
@@ -36,6 +36,11 @@ class BulkClient:
         self._filters = filters
         self._receive_maximum = receive_maximum
         self._subscribed = asyncio.Event()
+        self._connection: _Connection | None = None
+        # What we have sent and the broker has not acknowledged, by packet identifier, in order.
+        self._under_way: dict[int, bytes] = {}
+        self._most_under_way = 0
+        self._number = 0
 
     @property
     def is_connected(self) -> bool:
@@ -49,7 +54,7 @@ class BulkClient:
     async def run(self, take: Callable[[list[Publish]], None]) -> None:
         """Stay connected until cancelled; messages are ours when they have come."""
         while True:
-            connection = _Connection(take)
+            connection = self._connection = _Connection(take, self._under_way)
             try:
                 async with asyncio.timeout(GIVE_UP_S):
                     keepalive_s = await self._connect(connection)
@@ -63,6 +68,18 @@ class BulkClient:
                 self._subscribed.clear()
                 connection.close()
             await asyncio.sleep(RECONNECT_S)
+
+    def publish(self, topic: str, payload: bytes, *, expiry_s: int) -> bool:
+        """Send at QoS 1; False where there is no connection or too much is under way."""
+        if self._connection is None or not self.is_connected:
+            return False
+        if len(self._under_way) >= self._most_under_way:
+            return False
+        self._number = self._number % 65535 + 1
+        packet = mqtt.publish(topic, payload, number=self._number, expiry_s=expiry_s)
+        self._under_way[self._number] = packet
+        self._connection.send_soon(packet)
+        return True
 
     async def _connect(self, connection: _Connection) -> int:
         """Connect and subscribe; the keepalive agreed on."""
@@ -87,14 +104,22 @@ class BulkClient:
         for code in mqtt.read_suback(await connection.answer(mqtt.SUBACK)):
             if code >= 0x80:
                 raise Refused(f"the broker refuses the subscription, reason {code:#x}")
+        # Half of the identifiers at most: none is used again while it may be under way.
+        self._most_under_way = min(answer.receive_maximum, 32767)
+        if not answer.is_resumed:
+            self._under_way.clear()
+        for packet in self._under_way.values():
+            connection.send(mqtt.again(packet))
         return answer.keepalive_s or KEEPALIVE_S
 
 
 class _Connection(asyncio.Protocol):
     """One connection: packets in, acknowledgements out."""
 
-    def __init__(self, take: Callable[[list[Publish]], None]) -> None:
+    def __init__(self, take: Callable[[list[Publish]], None], under_way: dict[int, bytes]) -> None:
         self._take = take
+        self._under_way = under_way
+        self._soon: list[bytes] = []
         self._listener = mqtt.Listener()
         self._transport: asyncio.Transport | None = None
         self._answers: asyncio.Queue[mqtt.Packet] = asyncio.Queue()
@@ -117,7 +142,9 @@ class _Connection(asyncio.Protocol):
         if heard.acknowledgements:
             self.send(heard.acknowledgements)
         for packet in heard.packets:
-            if packet.kind == mqtt.DISCONNECT:
+            if packet.kind == mqtt.PUBACK:
+                self._under_way.pop(int.from_bytes(packet.body[:2]), None)
+            elif packet.kind == mqtt.DISCONNECT:
                 log.warning("broker_disconnects", reason=packet.body[:1].hex())
                 self.close()
             elif packet.kind != mqtt.PINGRESP:
@@ -131,6 +158,16 @@ class _Connection(asyncio.Protocol):
         """Send some packets, if there still is a connection."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def send_soon(self, packet: bytes) -> None:
+        """Send a packet, together with those that follow it in this turn of the loop."""
+        if not self._soon:
+            asyncio.get_running_loop().call_soon(self._send_all)
+        self._soon.append(packet)
+
+    def _send_all(self) -> None:
+        packets, self._soon = self._soon, []
+        self.send(b"".join(packets))
 
     async def answer(self, kind: int) -> bytes:
         """The body of the next packet, which must be of that kind; raise ProtocolError."""

@@ -50,7 +50,7 @@ class House:
             ledger=self.ledger,
             twins=self.twins,
             reader=journal,
-            publish=self.sent.append,
+            publish=self._send,
             now_s=lambda: self.clock_s,
         )
         self.alarms = Alarms(journal, now_ms=lambda: self.now, on_stage=self.receipts.stage)
@@ -81,6 +81,10 @@ class House:
             on_chunk=self.chunks.append,
             now_ms=lambda: self.now,
         )
+
+    def _send(self, down: Down) -> bool:
+        self.sent.append(down)
+        return True
 
     def arrival(self, channel: str, payload: bytes, device: str = "car-1", **how: Any) -> Arrival:
         """A message as the broker would bring it now."""

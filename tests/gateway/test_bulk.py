@@ -39,8 +39,8 @@ class Ear:
 
 
 @contextlib.asynccontextmanager
-async def ear(port: int) -> AsyncIterator[Ear]:
-    account = Account("127.0.0.1", port, None, None, "ear")
+async def ear(port: int, name: str = "ear") -> AsyncIterator[Ear]:
+    account = Account("127.0.0.1", port, None, None, name)
     listening = Ear(BulkClient(account, [("field/v1/+/up/#", 1)], receive_maximum=10))
     task = asyncio.create_task(listening.client.run(listening.take))
     try:
@@ -76,6 +76,17 @@ async def test_what_came_while_it_was_away_waits_for_it(tmp_path: Path) -> None:
         await say(port, b"meanwhile", qos=1)
         async with ear(port) as listening:
             await listening.until(lambda: len(listening.heard) == 1)
+
+
+async def test_what_it_sends_comes_to_those_who_listen_and_is_done_with(tmp_path: Path) -> None:
+    with mosquitto(tmp_path, "allow_anonymous true", "max_inflight_messages 5") as (port, _):
+        async with ear(port) as speaker, ear(port, "other") as listening:
+            sent = [b"%d" % n for n in range(20)]
+            for payload in sent:
+                while not speaker.client.publish("field/v1/car-1/up/x", payload, expiry_s=60):
+                    await asyncio.sleep(0)  # five may be under way
+            await listening.until(lambda: len(listening.heard) == 20)
+            assert [payload for _, payload, _ in listening.heard] == sent
 
 
 async def test_it_comes_back_when_the_broker_does(tmp_path: Path) -> None:

@@ -101,10 +101,18 @@ def test_subscribe_names_each_filter_with_its_qos() -> None:
     assert packet == b"\x82\x0d\x00\x01\x00\x00\x03a/#\x01\x00\x01b\x00"
 
 
+def test_a_publish_of_ours_is_as_the_specification_has_it() -> None:
+    packet = mqtt.publish("a/b", b"xyz", number=258, expiry_s=60)
+    assert packet == b"\x32\x10\x00\x03a/b\x01\x02\x05\x02\x00\x00\x00\x3cxyz"
+    assert mqtt.again(packet) == b"\x3a" + packet[1:]
+    assert mqtt.Listener().feed(packet).publishes == [(b"a/b", b"xyz", 0x32)]
+
+
 def test_the_broker_may_demand_a_keepalive_of_its_own() -> None:
     body = b"\x01\x00\x0b\x22\x00\x0a\x13\x00\x1e\x12\x00\x02id"
-    assert mqtt.read_connack(body) == mqtt.Connack(0, 30)
-    assert mqtt.read_connack(b"\x00\x86\x00") == mqtt.Connack(0x86, None)
+    assert mqtt.read_connack(body) == mqtt.Connack(0, True, 30, 65535)
+    assert mqtt.read_connack(b"\x00\x86\x00") == mqtt.Connack(0x86, False, None, 65535)
     pair = b"\x00\x00\x09\x26\x00\x01k\x00\x03val"
-    assert mqtt.read_connack(pair) == mqtt.Connack(0, None)
+    assert mqtt.read_connack(pair) == mqtt.Connack(0, False, None, 65535)
+    assert mqtt.read_connack(b"\x00\x00\x03\x21\x00\x14").receive_maximum == 20
     assert mqtt.read_suback(b"\x00\x01\x00\x01\x87") == [1, 0x87]
