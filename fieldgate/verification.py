@@ -23,6 +23,7 @@ class Kept(NamedTuple):
     alarms: frozenset[str]
     fixes: dict[tuple[str, int], set[int]]
     events: int
+    damage: tuple[str, ...]
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     alarm_ms: Latency | None
     alarm_ms_offline: Latency | None
     events: int
+    damage: list[str] = []
     findings: dict[str, list[str]] = {}
 
     @property
@@ -52,8 +54,8 @@ class Proof(Struct, frozen=True, kw_only=True):
 async def verify(data: Path, ledgers: Iterable[Path]) -> Proof:
     """Judge what is on disk; raise FileNotFoundError or LedgerCorrupt.
 
-    Reading the whole journal on the way also proves that all of it can be read
-    and that its cursors have no gap: raises JournalDamaged otherwise.
+    Reading the whole journal on the way also shows whether all of it can be read
+    and its cursors have no gap: ``damage`` says where not.
     """
     lines: list[Line] = [line for path in ledgers for line in ledger.read(path)]
     kept = await _kept(data / "journal")
@@ -67,39 +69,39 @@ async def verify(data: Path, ledgers: Iterable[Path]) -> Proof:
         alarm_ms=verdict.alarm_ms,
         alarm_ms_offline=verdict.alarm_ms_offline,
         events=kept.events,
+        damage=list(kept.damage),
         findings=_findings(verdict),
     )
-
-
-class JournalDamaged(Exception):
-    """The journal lacks something between its first event and its last."""
 
 
 async def _kept(folder: Path) -> Kept:
     alarms: set[str] = set()
     fixes: dict[tuple[str, int], set[int]] = defaultdict(set)
-    cursor = 0
-    async for event in _events(folder):
-        if event.cursor != cursor + 1:
-            raise JournalDamaged(f"events {cursor + 1} to {event.cursor - 1} are missing")
-        cursor = event.cursor
-        if event.type is EventType.ALARM_RAISED:
-            alarms.add(event.id)
-        elif event.type is EventType.POSITION:
-            fixes[event.device, event.data["boot"]].add(event.data["seq"])
-    return Kept(frozenset(alarms), fixes, cursor)
-
-
-async def _events(folder: Path) -> AsyncIterator[Event]:
+    events = newest = 0
+    missing: list[tuple[int, int]] = []
     async with SqliteReader(folder) as reader:
-        cursor = 0
-        while True:
-            page = await reader.read(cursor, PAGE, frozenset(EventType))
-            for event in page.events:
-                yield event
-            if not page.events:
-                return
-            cursor = page.next
+        async for event in _events(reader):
+            if event.cursor != newest + 1:
+                missing.append((newest + 1, event.cursor - 1))
+            newest = event.cursor
+            events += 1
+            if event.type is EventType.ALARM_RAISED:
+                alarms.add(event.id)
+            elif event.type is EventType.POSITION:
+                fixes[event.device, event.data["boot"]].add(event.data["seq"])
+        damage = [*map(str, reader.damage.gaps), *(f"no cursor {a} to {b}" for a, b in missing)]
+    return Kept(frozenset(alarms), fixes, events, tuple(damage))
+
+
+async def _events(reader: SqliteReader) -> AsyncIterator[Event]:
+    cursor = 0
+    while True:
+        page = await reader.read(cursor, PAGE, frozenset(EventType))
+        for event in page.events:
+            yield event
+        if not page.events:
+            return
+        cursor = page.next
 
 
 def _positions(lines: list[Line], kept: Kept) -> tuple[int, int, int]:

@@ -288,6 +288,7 @@ async def _serve(
             clients={"priority": upper, "telemetry": lower},
             feeds=feeds,
             room=room,
+            damage=journal.damage_told,
             on_lag=metrics.loop_lag_s.observe,
             on_alive=service.alive,
             on_status=service.status,

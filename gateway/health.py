@@ -111,6 +111,7 @@ class Health:
         clients: Mapping[str, Client],
         feeds: Sequence[Feed],
         room: Room,
+        damage: Callable[[], list[str]] = list,
         on_lag: Callable[[float], None] = lambda lag_s: None,
         on_alive: Callable[[], None] = lambda: None,
         on_status: Callable[[str], None] = lambda text: None,
@@ -120,6 +121,7 @@ class Health:
         self._clients = clients
         self._feeds = feeds
         self._room = room
+        self._damage = damage
         self._on_lag = on_lag
         self._on_alive = on_alive
         self._on_status = on_status
@@ -225,6 +227,7 @@ class Health:
             (not self._clients["telemetry"].is_connected, "the telemetry lane has no broker"),
             (state is not DiskState.OK, _DISK.get(state, "")),
             (FILES_OUT <= self._files_left < FILES_SHORT, self._files),
+            *((True, problem) for problem in self._damage()),
             *(
                 (
                     self.behind_s(feed) > FEED_LATE_S,

@@ -30,6 +30,10 @@ def measure(
     """Have all of them looked up."""
     gauge = metrics.gauge
     gauge("fieldgate_journal_cursor", "Newest committed event", lambda: house.journal.last_cursor)
+    found = partial(getattr, house.journal.damage, "found")
+    gauge("fieldgate_journal_damaged", "Places that cannot be read", found)
+    put_aside = house.journal.put_aside
+    gauge("fieldgate_journal_put_aside", "Damaged files beside it", lambda: len(put_aside))
     gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
     gauge("fieldgate_telemetry_waiting", "Messages to decode", lambda: house.telemetry.waiting)
     gauge("fieldgate_priority_under_way", "Not acknowledged yet", lambda: health.under_way)

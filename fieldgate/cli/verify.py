@@ -31,18 +31,19 @@ def verify(
 
     try:
         proof = asyncio.run(verification.verify(data, ledger or []))
-    except (FileNotFoundError, LedgerCorrupt, verification.JournalDamaged) as error:
+    except (FileNotFoundError, LedgerCorrupt) as error:
         typer.echo(f"fieldgate: {error}", err=True)
         raise typer.Exit(2) from error
     if as_json:
         print(msgspec.json.encode(proof).decode())
     else:
         Console().print(table(proof))
-    raise typer.Exit(0 if proof.clean else 1)
+    raise typer.Exit(0 if proof.clean and not proof.damage else 1)
 
 
 def table(proof: Proof) -> Table:
     """The proof as a person reads it."""
+    from rich.markup import escape
     from rich.table import Table
 
     rows = Table(title="Proof", title_justify="left", show_header=False)
@@ -61,5 +62,8 @@ def table(proof: Proof) -> Table:
         if latency is not None:
             figures = f"p50 {latency.p50} ms, p99 {latency.p99} ms, max {latency.max} ms"
             rows.add_row(label, f"{figures}  ({latency.count} alarms)")
-    rows.add_row("events in the journal", f"{proof.events}, all readable, no gap")
+    whole = "all readable, no gap" if not proof.damage else "[bold red]damaged[/]"
+    rows.add_row("events in the journal", f"{proof.events}, {whole}")
+    for place in proof.damage:
+        rows.add_row("damaged", escape(place))
     return rows

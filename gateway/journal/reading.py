@@ -10,10 +10,9 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
-
-import msgspec
 
 from gateway.journal.base import (
     BLOCK_TYPES,
@@ -26,6 +25,8 @@ from gateway.journal.base import (
     Runs,
 )
 from gateway.journal.blocks import BlockCodec
+from gateway.journal.damage import UNREADABLE, Damage, Gap, is_damage, readable, suppress_damage
+from gateway.journal.rows import alarm_of, event_of
 from gateway.journal.tracks import Piece, in_order_of_time
 from protocols.model import Stage
 
@@ -36,8 +37,7 @@ READERS, READER_START_S = 2, 10.0
 WAL_BYTES = 16 * 1024 * 1024
 """A write-ahead log that grew beyond it, for a reader was slow or the disk full, shrinks again."""
 
-_decode_event = msgspec.msgpack.Decoder(Event).decode
-decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
+MAX_CURSOR = 2**63 - 2
 
 
 class SqliteReader:
@@ -48,6 +48,7 @@ class SqliteReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.damage = Damage()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="asyncio_journal")
         # Tracks take long: in a thread of their own they hold up no feed.
         self._trackers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asyncio_tracks")
@@ -114,12 +115,9 @@ class SqliteReader:
         """See Reader."""
 
         def find() -> Event | None:
-            row = (
-                self._reader("journal.db")
-                .execute("SELECT cursor, body FROM event WHERE id = ?", (event_id,))
-                .fetchone()
-            )
-            return None if row is None else _event(*row)
+            sql = "SELECT cursor, id, body, crc FROM event WHERE id = ?"
+            row = self._reader("journal.db").execute(sql, (event_id,)).fetchone()
+            return None if row is None else self._event(*row)
 
         return await self._in_reader(find)
 
@@ -130,15 +128,21 @@ class SqliteReader:
 
     async def alarm(self, alarm_id: str) -> AlarmRecord | None:
         """See Reader."""
-        rows = await self._rows("SELECT body FROM alarm WHERE id = ?", alarm_id)
-        return decode_alarm(rows[0][0]) if rows else None
+
+        def find() -> AlarmRecord | None:
+            main = self._reader("journal.db")
+            sql = "SELECT id, body, crc FROM alarm WHERE id = ?"
+            row = main.execute(sql, (alarm_id,)).fetchone()
+            return None if row is None else alarm_of(main, *row)
+
+        return await self._in_reader(find)
 
     async def alarms(
         self, *, stages: frozenset[Stage] | None, device: str | None, before: int, limit: int
     ) -> list[tuple[int, AlarmRecord]]:
         """See Reader."""
         rows = await self._rows(
-            "SELECT cursor, body FROM alarm WHERE cursor < ?1"
+            "SELECT cursor, id, body, crc FROM alarm WHERE cursor < ?1"
             " AND (?2 IS NULL OR stage IN (SELECT value FROM json_each(?2)))"
             " AND (?3 IS NULL OR device = ?3) ORDER BY cursor DESC LIMIT ?4",
             before,
@@ -146,7 +150,16 @@ class SqliteReader:
             device,
             limit,
         )
-        return [(cursor, decode_alarm(body)) for cursor, body in rows]
+
+        def decode() -> Iterator[tuple[int, AlarmRecord]]:
+            for cursor, *row in rows:
+                alarm = alarm_of(self._reader("journal.db"), *row)
+                if alarm is not None:
+                    yield cursor, alarm
+                else:
+                    self._note("journal.db", cursor, cursor, f"the record of alarm {row[0]}")
+
+        return await self._in_reader(lambda: list(decode()))
 
     async def quarantine(self, before: int, limit: int) -> list[Quarantined]:
         """See Reader."""
@@ -184,18 +197,18 @@ class SqliteReader:
         if number is None:
             return []
 
-        def load(connection: sqlite3.Connection, first: int) -> list[Event]:
+        def load(name: str, first: int, last: int) -> list[Event]:
             sql = "SELECT body FROM block WHERE first = ?"
-            content = codec.open(connection.execute(sql, (first,)).fetchone()[0], number[0])
-            return content.track(first, number[0], device, span)
+            with self._noting(name, first, last):
+                body = self._reader(name).execute(sql, (first,)).fetchone()[0]
+                return codec.open(body, number[0]).track(first, number[0], device, span)
+            return []
 
+        overlaps = f"until >= {span.start:d} AND since < {span.stop:d}"
         return [
-            Piece(max(since, span.start), partial(load, connection, first))
-            for _, connection in self._days(0)
-            for first, since in connection.execute(
-                "SELECT first, since FROM block WHERE until >= ? AND since < ?",
-                (span.start, span.stop),
-            )
+            Piece(max(since, span.start), partial(load, name, first, last))
+            for name in self._days(0)
+            for first, last, since in self._blocks(name, "first, last, since", 0, overlaps)
         ]
 
     def _newest(self) -> int:
@@ -204,13 +217,13 @@ class SqliteReader:
         newest: int = main.execute("SELECT max(cursor) FROM event").fetchone()[0] or 0
         day = main.execute("SELECT first, name FROM day ORDER BY first DESC LIMIT 1").fetchone()
         if day is not None and (self._folder / day[1]).exists():
-            last = (
-                self._reader(day[1])
-                .execute("SELECT last FROM block ORDER BY first DESC LIMIT 1")  # walks none of them
-                .fetchone()
-            )
-            newest = max(newest, day[0] - 1, last[0] if last else 0)
-        return newest
+            newest = max(newest, day[0] - 1)
+            with suppress_damage():
+                sql = "SELECT last FROM block ORDER BY first DESC LIMIT 1"  # walks none of them
+                last = self._reader(day[1]).execute(sql).fetchone()
+                newest = max(newest, last[0] if last else 0)
+        floor = main.execute("SELECT value FROM meta WHERE key = 'cursor_floor'").fetchone()
+        return max(newest, floor[0] if floor else 0)
 
     def _read(self, after: int, limit: int, types: frozenset[EventType], upper: int) -> Page:
         runs = self._read_runs(after, limit, types, upper)
@@ -226,14 +239,7 @@ class SqliteReader:
         """Rows and blocks are merged below ``upper``: what is committed meanwhile waits."""
         items: list[Event | Positions] = []
         if types - BLOCK_TYPES:
-            items += [
-                _event(cursor, body)
-                for cursor, body in self._reader("journal.db").execute(
-                    "SELECT cursor, body FROM event WHERE cursor > ? AND cursor <= ?"
-                    " AND type IN (SELECT value FROM json_each(?)) ORDER BY cursor LIMIT ?",
-                    (after, upper, json.dumps(sorted(types)), limit),
-                )
-            ]
+            items += islice(self._read_rows(after, upper, types), limit)
         if types & BLOCK_TYPES:
             bound = _first_cursor(items[-1]) if len(items) == limit else upper
             items += self._read_blocks(after, bound, limit, types)
@@ -248,21 +254,27 @@ class SqliteReader:
             room -= count
         return Runs(items, max(after, upper))
 
+    def _read_rows(self, after: int, upper: int, types: frozenset[EventType]) -> Iterator[Event]:
+        query = (
+            "SELECT cursor, id, body, crc FROM event WHERE cursor >= ? AND cursor <= ?"  # noqa: S608 - numbers
+            f" AND type IN ({', '.join(str(int(kind)) for kind in types)}) ORDER BY cursor"
+        )
+        note = partial(self._note_pages, "journal.db")
+        for row in readable(self._reader("journal.db"), query, after, upper, note):
+            if (event := self._event(*row)) is not None:
+                yield event
+
     def _read_blocks(
         self, after: int, upper: int, limit: int, types: frozenset[EventType]
     ) -> list[Event | Positions]:
         codec, names, found = BlockCodec(), self._names(), list[Event | Positions]()
         count = 0
-        for _, connection in self._days(after):
-            start = connection.execute(
-                "SELECT max(first) FROM block WHERE first <= ?", (after + 1,)
-            ).fetchone()[0]
-            for first, body in connection.execute(
-                "SELECT first, body FROM block WHERE first >= ? AND first <= ? AND last > ?"
-                " ORDER BY first",
-                (start or 0, upper, after),
-            ):
-                run = codec.open(body).read(first, names.__getitem__, types, after, upper)
+        for name in self._days(after):
+            beyond = f"last > {after:d}"
+            for first, last, body in self._blocks(name, "first, last, body", after, beyond, upper):
+                run: Positions | list[Event] = []
+                with self._noting(name, first, last):
+                    run = codec.open(body).read(first, names.__getitem__, types, after, upper)
                 if isinstance(run, Positions):
                     found.append(run)
                     count += len(run.cursor)
@@ -272,6 +284,52 @@ class SqliteReader:
                 if count >= limit:
                     return found
         return found
+
+    def _blocks(
+        self, name: str, columns: str, after: int, condition: str, upper: int = MAX_CURSOR
+    ) -> Iterator[tuple[Any, ...]]:
+        """Columns of the blocks of a day from the one that holds the next cursor on, in order."""
+        start = 0
+        with self._noting(name, after + 1, after + 1):
+            connection = self._reader(name)
+            with suppress_damage():  # then from the first block that can be read
+                sql = "SELECT max(first) FROM block WHERE first <= ?"
+                start = connection.execute(sql, (after + 1,)).fetchone()[0] or 0
+            query = (
+                f"SELECT {columns} FROM block WHERE first >= ? AND first <= ?"  # noqa: S608 - ours
+                f" AND {condition} ORDER BY first"
+            )
+            note = partial(self._note_pages, name)
+            yield from readable(connection, query, start - 1, upper, note)
+
+    def _event(self, cursor: int, event_id: str, body: bytes, crc: int | None) -> Event | None:
+        event = event_of(self._reader("journal.db"), cursor, event_id, body, crc)
+        if event is None:
+            self._note("journal.db", cursor, cursor, f"event {event_id}")
+        return event
+
+    @contextlib.contextmanager
+    def _noting(self, file: str, first: int, last: int) -> Iterator[None]:
+        """Go on where what is read in here is not what was written."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._note(file, first, last, str(error))
+        except UNREADABLE as error:
+            self._note(file, first, last, f"{type(error).__name__}: {error}")
+
+    def _note(self, file: str, first: int, last: int, problem: str) -> None:
+        self.damage.note(Gap(file, first, last, problem))
+
+    def _note_pages(self, file: str, first: int, last: int) -> None:
+        self._note(file, first, last, "pages of the file")
+        if file == "journal.db":
+            self._main_is_damaged()
+
+    def _main_is_damaged(self) -> None:
+        """``journal.db`` itself cannot be read as it is; called by any thread."""
 
     def _names(self) -> dict[int, str]:
         """Device numbers to ids, read once, and the new ones since."""
@@ -285,14 +343,14 @@ class SqliteReader:
         )
         return names
 
-    def _days(self, after: int) -> Iterator[tuple[int, sqlite3.Connection]]:
+    def _days(self, after: int) -> Iterator[str]:
         """The daily files that may hold events beyond the cursor, in order."""
         days = self._reader("journal.db").execute("SELECT first, name FROM day ORDER BY first")
         found = days.fetchall()
-        for at, (first, name) in enumerate(found):
+        for at, (_, name) in enumerate(found):
             is_past = at + 1 < len(found) and found[at + 1][0] - 1 <= after
             if not is_past and (self._folder / name).exists():
-                yield first, self._reader(name)
+                yield name
 
     def _reader(self, name: str) -> sqlite3.Connection:
         """This thread's connection to that file."""
@@ -310,18 +368,18 @@ class SqliteReader:
         )
 
     async def _in_reader(self, work: Callable[..., T], *values: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, partial(work, *values)
-        )
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, partial(work, *values)
+            )
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                self._main_is_damaged()
+            raise
 
 
 def _first_cursor(item: Event | Positions) -> int:
     return item.cursor[0] if isinstance(item, Positions) else item.cursor
-
-
-def _event(cursor: int, body: bytes) -> Event:
-    event: Event = _decode_event(body)
-    return msgspec.structs.replace(event, cursor=cursor)
 
 
 def open_database(path: Path) -> sqlite3.Connection:

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+import structlog
 
+from gateway.journal import rescue
 from gateway.journal.base import (
     REPEAT_MS,
     AlarmRecord,
@@ -29,8 +31,10 @@ from gateway.journal.base import (
     Recovered,
 )
 from gateway.journal.blocks import BlockCodec
+from gateway.journal.damage import is_damage, is_whole, row_crc
 from gateway.journal.pictures import PictureStore
-from gateway.journal.reading import SqliteReader, decode_alarm, open_database, transaction
+from gateway.journal.reading import SqliteReader, open_database, transaction
+from gateway.journal.rows import alarm_of, sealed
 from gateway.journal.writer import Cursors, Lane, Writer
 from protocols.model import Fix
 
@@ -38,7 +42,7 @@ QUARANTINE_ROWS = 100_000
 
 _BEAT = Change()
 
-_encode = msgspec.msgpack.Encoder().encode
+log = structlog.get_logger()
 
 
 class SqliteJournal(SqliteReader):
@@ -56,6 +60,9 @@ class SqliteJournal(SqliteReader):
         self._now_ms = now_ms
         self.pictures: PictureStore
         self.failed = asyncio.Event()
+        self._is_suspect = False
+        self._loop: asyncio.AbstractEventLoop
+        self.put_aside: list[str] = []  # damaged files that lie beside the journal
         self._cursors = Cursors()
         # Two files, two threads: an alarm waits for no sync of telemetry.
         self._upper = Writer(
@@ -82,14 +89,19 @@ class SqliteJournal(SqliteReader):
         self._telemetry: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._main = open_database(self._folder / "journal.db")
-        migrate(self._main)
+        rescue.mend_logs(self._folder)
+        self._main = rescue.open_main(self._folder, migrate, self.damage, self._now_ms())
         self.pictures = PictureStore(self._folder / "pictures")
         self._numbers = dict(self._main.execute("SELECT id, no FROM device"))
-        day = self._main.execute("SELECT name FROM day ORDER BY first DESC LIMIT 1").fetchone()
+        day = self._main.execute(
+            "SELECT first, name FROM day ORDER BY first DESC LIMIT 1"
+        ).fetchone()
         if day is not None:
-            self._open_day(day[0])
+            self._open_day_or_next(*day)
+        rescue.unmark(self._folder)
+        self.put_aside = rescue.put_aside(self._folder)
         await super().__aenter__()
         self._cursors.start(self._last)
         self._upper.start()
@@ -99,6 +111,13 @@ class SqliteJournal(SqliteReader):
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self._lower.stop)  # its last block may need the other
         await asyncio.to_thread(self._upper.stop)
+        damaged = [
+            name
+            for writer, name in ((self._upper, rescue.MAIN), (self._lower, self._day))
+            if is_damage(writer.failure) or (name == rescue.MAIN and self._is_suspect)
+        ]
+        if damaged:
+            rescue.mark(self._folder, damaged)
         await super().__aexit__()
         self.pictures.close()
         self._main.close()
@@ -108,7 +127,21 @@ class SqliteJournal(SqliteReader):
     @property
     def failure(self) -> str:
         """What made it fail, once ``failed`` is set."""
-        return str(self._upper.failure or self._lower.failure)
+        return str(self._upper.failure or self._lower.failure or "journal.db is damaged")
+
+    def damage_told(self) -> list[str]:
+        """What an operator has to know of damage to the journal's files."""
+        told = [f"damaged, put aside: {', '.join(self.put_aside)}"] if self.put_aside else []
+        gaps = self.damage.gaps
+        if gaps:
+            told.append(f"{self.damage.found} places of the journal are damaged, first {gaps[0]}")
+        return told
+
+    def _main_is_damaged(self) -> None:
+        """Called by readers: with its file closed and rescued, all that can be read is."""
+        if not self._is_suspect:
+            self._is_suspect = True
+            self._loop.call_soon_threadsafe(self.failed.set)
 
     def commit(self, change: Change) -> asyncio.Future[tuple[list[int], int]]:
         """Commit at once. A cursor of 0 stands for an event whose id was known already."""
@@ -127,7 +160,8 @@ class SqliteJournal(SqliteReader):
 
         def chore() -> None:
             self._main.executemany(
-                "INSERT OR REPLACE INTO state (device, body) VALUES (?, ?)", states.items()
+                "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
+                ((device, body, row_crc(body, device)) for device, body in states.items()),
             )
             self._main.execute(
                 "INSERT OR REPLACE INTO meta VALUES ('checkpoint', ?)", (checkpoint,)
@@ -175,10 +209,16 @@ class SqliteJournal(SqliteReader):
             self._main.execute("INSERT OR REPLACE INTO meta VALUES ('beat', ?)", (stored,))
         cursors = []
         for event in change.events:
-            body = _encode(msgspec.structs.replace(event, cursor=0, stored=stored))
+            row = msgspec.structs.replace(event, cursor=0, stored=stored)
             added = self._main.execute(
-                "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?)",
-                (cursor + 1, event.type, event.id, event.device, body),
+                "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    cursor + 1,
+                    event.type,
+                    event.id,
+                    event.device,
+                    *sealed(row, cursor + 1, event.id),
+                ),
             ).rowcount
             cursor += added
             cursors.append(cursor if added else 0)
@@ -190,9 +230,9 @@ class SqliteJournal(SqliteReader):
 
     def _keep_alarm(self, alarm: AlarmRecord, cursor: int) -> None:
         self._main.execute(
-            "INSERT INTO alarm VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, body = excluded.body",
-            (alarm.id, cursor, alarm.device, alarm.stage, _encode(alarm)),
+            "INSERT INTO alarm VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET stage = excluded.stage, body = excluded.body, crc = excluded.crc",
+            (alarm.id, cursor, alarm.device, alarm.stage, *sealed(alarm, alarm.id)),
         )
 
     def _keep_quarantined(self, records: Sequence[Quarantined]) -> None:
@@ -285,6 +325,25 @@ class SqliteJournal(SqliteReader):
         os.close(folder)
         self._day = name
 
+    def _open_day_or_next(self, first: int, name: str) -> None:
+        """The newest day, or a file to go on in beside it if it is damaged."""
+        path = self._folder / name
+        try:
+            if path.exists():
+                rescue.open_sound(path, rescue.is_marked(self._folder, name)).close()
+            return self._open_day(name)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            log.error("day_damaged", file=name, problem=str(error))
+        last = rescue.last_readable(path, first, self.damage) + rescue.FLOOR_STEP
+        stem, _, part = name.removesuffix(".db").partition("~")
+        following = f"{stem}~{int(part or 0) + 1}.db"  # sorts behind it, and before the next day
+        self._open_day(following)
+        with transaction(self._main):
+            self._main.execute("INSERT INTO day VALUES (?, ?)", (last + 1, following))
+            self._main.execute("INSERT OR REPLACE INTO meta VALUES ('cursor_floor', ?)", (last,))
+
     def _run_chores(self, chores: Sequence[Callable[[], Any]]) -> list[Any]:
         with transaction(self._main):
             return [chore() for chore in chores]
@@ -292,13 +351,18 @@ class SqliteJournal(SqliteReader):
     def recover(self) -> Recovered:
         """The states at the last checkpoint. Blocks: for the start."""
         row = self._main.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchone()
-        states = dict(self._main.execute("SELECT device, body FROM state"))
+        rows = self._main.execute("SELECT device, body, crc FROM state").fetchall()
+        states = {device: body for device, body, crc in rows if is_whole(crc, body, device)}
+        if len(states) < len(rows):  # all is known again once every event is replayed
+            log.error("states_damaged", devices=len(rows) - len(states))
+            return Recovered(0, states)
         return Recovered(row[0] if row else 0, states)
 
     def open_alarms(self) -> list[AlarmRecord]:
         """All alarms not closed, oldest first. Blocks: for the start."""
-        sql = "SELECT body FROM alarm WHERE stage <> 'closed' ORDER BY cursor"
-        return [decode_alarm(body) for (body,) in self._main.execute(sql)]
+        sql = "SELECT id, body, crc FROM alarm WHERE stage <> 'closed' ORDER BY cursor"
+        found = [alarm_of(self._main, *row) for row in self._main.execute(sql).fetchall()]
+        return [alarm for alarm in found if alarm is not None]
 
 
 def migrate(connection: sqlite3.Connection) -> None:

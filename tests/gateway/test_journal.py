@@ -135,7 +135,7 @@ async def test_after_a_failed_commit_nothing_is_committed_any_more(
 ) -> None:
     async with SqliteJournal(tmp_path) as journal:
         await journal.commit(Change([alarm(1)]))
-        monkeypatch.setattr(sqlite, "_encode", _no_space)
+        monkeypatch.setattr(sqlite, "sealed", _no_space)
         with pytest.raises(CommitFailed, match="disk is full"):
             await journal.commit(Change([alarm(2)]))
         monkeypatch.undo()
@@ -146,7 +146,7 @@ async def test_after_a_failed_commit_nothing_is_committed_any_more(
         assert await cursors(journal) == [1]
 
 
-def _no_space(_: object) -> bytes:
+def _no_space(*_: object) -> bytes:
     raise sqlite3.OperationalError("database or disk is full")
 
 

@@ -1,0 +1,103 @@
+"""An event, or an alarm's record, from its row: one that is damaged is told by the other's."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from gateway.journal.base import AlarmRecord, Event, EventType, StageChange
+from gateway.journal.damage import is_whole, row_crc
+from protocols.model import Stage
+
+REBUILT = "rebuilt"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_event = msgspec.msgpack.Decoder(Event).decode
+_decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
+
+
+def sealed(value: Event | AlarmRecord, *about: object) -> tuple[bytes, int]:
+    """A row's body, and the checksum of it and of what it is found by."""
+    body = _encode(value)
+    return body, row_crc(body, *about)
+
+
+def event_of(
+    main: sqlite3.Connection, cursor: int, event_id: str, body: bytes, crc: int | None
+) -> Event | None:
+    """The event of a row; None if it is damaged and nothing else tells of it."""
+    event = _event(cursor, event_id, body, crc)
+    if event is None:
+        row = main.execute("SELECT id, body, crc FROM alarm WHERE id = ?", (event_id,)).fetchone()
+        record = None if row is None else _alarm(*row)
+        event = None if record is None else _raising(record, cursor)
+    return event
+
+
+def alarm_of(
+    main: sqlite3.Connection, alarm_id: str, body: bytes, crc: int | None
+) -> AlarmRecord | None:
+    """The alarm of a row; None if it is damaged and no event tells of it."""
+    record = _alarm(alarm_id, body, crc)
+    return record or alarm_from_events(main, alarm_id)
+
+
+def alarm_from_events(main: sqlite3.Connection, alarm_id: str) -> AlarmRecord | None:
+    """An alarm as its events tell of it, without what was added to it later."""
+    ids = [alarm_id, *(f"{alarm_id}/{stage}" for stage in Stage)]
+    marks = ", ".join("?" * len(ids))
+    rows = main.execute(
+        f"SELECT cursor, id, body, crc FROM event WHERE id IN ({marks}) ORDER BY cursor",  # noqa: S608 - only marks
+        ids,
+    )
+    raised, *later = [_event(*row) for row in rows] or [None]
+    if raised is None or raised.type is not EventType.ALARM_RAISED:
+        return None
+    _, boot, _, seq = (*raised.id.rsplit(":", 3), "", "", "", "")[:4]
+    steps = [StageChange(stage=Stage.STORED, t=raised.stored)]
+    steps += [
+        msgspec.convert({k: v for k, v in stage.data.items() if k != "alarm"}, StageChange)
+        for stage in later
+        if stage is not None and stage.type is EventType.ALARM_STAGE
+    ]
+    return AlarmRecord(
+        id=alarm_id,
+        device=raised.device,
+        boot=raised.data.get("boot", int(boot) if boot.isdecimal() else 0),
+        seq=raised.data.get("seq", int(seq) if seq.isdecimal() else 0),
+        kind=raised.data.get("kind", "panic"),
+        t=raised.t,
+        received=raised.received,
+        stages=tuple(steps),
+        count=raised.data.get("count") or 1,
+        flags=(*raised.flags, REBUILT),
+        clock_offset_ms=raised.clock_offset_ms,
+        data=raised.data,
+    )
+
+
+def _raising(record: AlarmRecord, cursor: int) -> Event:
+    """The event that raised an alarm, as its record tells of it."""
+    return Event(
+        type=EventType.ALARM_RAISED,
+        id=record.id,
+        device=record.device,
+        t=record.t,
+        received=record.received,
+        clock_offset_ms=record.clock_offset_ms,
+        flags=(*record.flags, REBUILT),
+        data=record.data,
+        cursor=cursor,
+        stored=record.stages[0].t,
+    )
+
+
+def _event(cursor: int, event_id: str, body: bytes, crc: int | None) -> Event | None:
+    if not is_whole(crc, body, cursor, event_id):
+        return None
+    return msgspec.structs.replace(_decode_event(body), cursor=cursor)
+
+
+def _alarm(alarm_id: str, body: bytes, crc: int | None) -> AlarmRecord | None:
+    return _decode_alarm(body) if is_whole(crc, body, alarm_id) else None
