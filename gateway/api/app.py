@@ -9,7 +9,7 @@ from typing import cast
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.api.alarms import AlarmRoutes
 from gateway.api.devices import DeviceRoutes
@@ -80,7 +80,9 @@ def make_unready_app(condition: Callable[[], Condition]) -> web.Application:
         raise Problem(503, "; ".join(condition().wrong))
 
     app = web.Application(middlewares=[problems])
-    health = HealthRoutes(CollectorRegistry(), condition)
+    metrics = CollectorRegistry()
+    Gauge("fieldgate_ready", "Whether alarms are taken", registry=metrics).set(0)
+    health = HealthRoutes(metrics, condition)
     for route in health.routes():
         app.router.add_route(route.method, route.path, route.handler)
     app.router.add_route("*", "/{path:.*}", unready)

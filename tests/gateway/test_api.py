@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from gateway.api import app as server
 from gateway.api.app import make_app
+from gateway.api.health import Condition
 from gateway.journal.base import Change, Quarantined
 from gateway.registry import Device, Role
 from protocols.model import Stage
@@ -302,6 +304,18 @@ async def test_a_gateway_that_is_not_ready_says_why(gateway: Outward) -> None:
     assert (details["status"], details["wrong"]) == (503, ["the priority lane has no broker"])
     assert (details["disk"], details["warnings"]) == ("ok", ["a warning"])
     assert await gateway.get("/healthz") == {"status": "ok"}
+
+
+async def test_a_gateway_that_cannot_work_says_so_to_prometheus_too() -> None:
+    unready = server.make_unready_app(lambda: Condition(["the journal has failed"], [], "ok"))
+    async with (
+        server.Server(unready, "127.0.0.1", 0) as serving,
+        aiohttp.ClientSession(serving.url) as session,
+    ):
+        async with session.get("/metrics") as response:
+            assert "fieldgate_ready 0.0" in await response.text()
+        async with session.get("/api/v1/alarms") as response:
+            assert (response.status, "failed" in await response.text()) == (503, True)
 
 
 async def test_metrics_are_those_of_the_registry(gateway: Outward) -> None:
