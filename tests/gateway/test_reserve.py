@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import sqlite3
@@ -18,8 +17,7 @@ from gateway.journal.base import Block, Change, DiskFull
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reserve import FILES, DiskState, Room
 from protocols.model import Fix
-from protocols.model import Fix
-from tests.gateway.test_journal import NOON, alarm, block, cursors
+from tests.gateway.test_journal import alarm, block, cursors
 
 RESERVE = 16 * 4096
 
@@ -146,22 +144,6 @@ def scattered(first: int, count: int) -> Block:
 def large(number: int) -> Change:
     """An alarm that no page in use has room for."""
     return Change([msgspec.structs.replace(alarm(number), data={"text": "x" * 9000})])
-
-
-def large_block(first: int) -> Block:
-    """Positions that no compression makes small."""
-    return Block(
-        [
-            Telemetry(
-                "car-1",
-                NOON,
-                0,
-                (),
-                Fix(boot=1, seq=n, t=NOON + n, lat=math.sin(n), lon=math.cos(n), fix=3),
-            )
-            for n in range(first, first + 9000)
-        ]
-    )
 
 
 async def test_an_alarm_waits_for_room_and_telemetry_is_told_that_there_is_none(
