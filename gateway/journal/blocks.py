@@ -94,21 +94,6 @@ class Content(NamedTuple):
             return positions
         return sorted(events + positions.events(), key=lambda event: event.cursor)
 
-    def track(self, first: int, device_no: int, device: str, span: range) -> list[Event]:
-        """The positions of one device with a time in the span."""
-        events = [
-            event
-            for event in _events(self, first, {device_no: device}.get, _POSITIONS)
-            if event.device == device and event.t in span
-        ]
-        if self.table is not None:
-            t = self.table.t
-            is_asked = (self.table.device == device_no) & (t >= span.start) & (t < span.stop)
-            if is_asked.any():
-                cursors = self.places[is_asked] + first
-                events += self.table.take(is_asked).positions(cursors, lambda _: device).events()
-        return events
-
 
 class BlockCodec:
     """Packs and unpacks blocks. Not for use by two threads at once."""
@@ -153,18 +138,34 @@ class BlockCodec:
         return self._compressor.compress(_encoder.encode((FORMAT, stored, rows, packed)))
 
     def open(self, blob: bytes, device_no: int | None = None) -> Content:
-        """What a block holds; its table is left out if that device has nothing in it."""
+        """What a block holds: all of it, or no more of its table than one device's fixes."""
         content = self._decompressor.decompress(blob)
         if content[0] == _FIRST_FORMAT:
             stored, old_rows = _first_decoder.decode(content)
             rows = [(at, *row) for at, row in enumerate(old_rows)]
             return Content(stored, rows, None, np.empty(0, np.int64))
         _, stored, rows, packed = _decoder.decode(content)
-        if packed is None or (device_no is not None and not packed.has(device_no)):
-            return Content(stored, rows, None, np.empty(0, np.int64))
-        is_row = np.zeros(packed.fixes + len(rows), np.bool_)
-        is_row[[row[0] for row in rows]] = True
-        return Content(stored, rows, fixes.unpack(packed), np.flatnonzero(~is_row))
+        is_place = np.ones(len(rows) + (packed.fixes if packed else 0), np.bool_)
+        is_place[[row[0] for row in rows]] = False
+        places = np.flatnonzero(is_place)
+        if packed is None:
+            return Content(stored, rows, None, places)
+        if device_no is None:
+            return Content(stored, rows, fixes.unpack(packed), places)
+        found = fixes.unpack_of(packed, device_no)
+        if found is None:
+            return Content(stored, rows, None, places[:0])
+        return Content(stored, rows, found[1], places[found[0]])
+
+    def track(
+        self, blob: bytes, first: int, device_no: int, device: str, span: range
+    ) -> list[Event]:
+        """One device's positions with a time in the span; the block's first cursor is ``first``."""
+        content = self.open(blob, device_no)
+        content = content._replace(rows=[row for row in content.rows if row[2] == device_no])
+        found = content.read(first, lambda _: device, _POSITIONS, 0, maxsize)
+        events = found.events() if isinstance(found, Positions) else found
+        return [event for event in events if event.t in span]
 
     def unpack(
         self, blob: bytes, first: int, name: Callable[[int], str], types: frozenset[EventType]
@@ -202,15 +203,13 @@ def _others(entries: Sequence[Telemetry], places: Sequence[int]) -> Iterator[tup
 
 
 def _events(
-    content: Content, first: int, name: Callable[[int], str | None], types: frozenset[EventType]
+    content: Content, first: int, name: Callable[[int], str], types: frozenset[EventType]
 ) -> Iterator[Event]:
-    """The events of a block's rows, of devices that have a name."""
+    """The events of a block's rows."""
     for at, kind, device_no, delay, offset, flags, values in content.rows:
         if kind not in types:
             continue
         device = name(device_no)
-        if device is None:
-            continue
         fields = TELEMETRY_FIELDS[kind]
         data = {f: v for f, v in zip(fields, values, strict=False) if v is not None}
         yield Event(

@@ -50,10 +50,6 @@ class Packed(Struct, array_like=True, frozen=True):
         numbers: NDArray[np.int64] = expand(self.device, np.zeros(self.fixes, np.bool_))[0]
         return numbers
 
-    def has(self, device_no: int) -> bool:
-        """Whether any row is of that device: a small part of the work of unpacking."""
-        return bool((self.devices() == device_no).any())
-
 
 class Fixes(NamedTuple):
     """A row for each fix. ``device`` has the devices' short numbers."""
@@ -122,6 +118,21 @@ def unpack(packed: Packed) -> Fixes:
     numbers, whole = both[: len(_COLUMN)], both[len(_COLUMN) :]
     decimals = from_whole(whole, packed.places)
     return Fixes(device, numbers, decimals, packed.sources, packed.flags)
+
+
+def unpack_of(packed: Packed, device_no: int) -> tuple[NDArray[np.int64], Fixes] | None:
+    """The rows of one device alone, and which they are. They lie together: little work."""
+    devices = packed.devices()
+    rows = np.flatnonzero(devices == device_no)
+    if not len(rows):
+        return None
+    before = np.count_nonzero(devices < device_no)
+    planes = np.frombuffer(packed.numbers.planes, np.uint8).reshape(-1, packed.fixes)
+    own = packed.numbers._replace(planes=planes[:, before : before + len(rows)].tobytes())
+    both = expand(own, np.arange(len(rows)) > 0)
+    numbers, whole = both[: len(_COLUMN)], both[len(_COLUMN) :]
+    decimals = from_whole(whole, packed.places)
+    return rows, Fixes(devices[rows], numbers, decimals, packed.sources, packed.flags)
 
 
 def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], int]) -> Fixes:

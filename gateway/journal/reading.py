@@ -201,7 +201,7 @@ class SqliteReader:
             sql = "SELECT body FROM block WHERE first = ?"
             with self._noting(name, first, last):
                 body = self._reader(name).execute(sql, (first,)).fetchone()[0]
-                return codec.open(body, number[0]).track(first, number[0], device, span)
+                return codec.track(body, first, number[0], device, span)
             return []
 
         overlaps = f"until >= {span.start:d} AND since < {span.stop:d}"

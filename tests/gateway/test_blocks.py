@@ -87,6 +87,18 @@ def test_any_telemetry_comes_back_bit_by_bit(entries: list[Telemetry]) -> None:
     check(entries, BlockCodec())
 
 
+@settings(deadline=None)
+@given(st.lists(ENTRY, min_size=1, max_size=40))
+def test_one_device_is_found_as_in_the_whole_block(entries: list[Telemetry]) -> None:
+    codec, span = BlockCodec(), range(-(2**62), 2**62)
+    packed = codec.pack(entries, NOW, NUMBERS.__getitem__)
+    for device, number in NUMBERS.items():
+        found = codec.track(packed, 11, number, device, span)
+        whole = codec.unpack(packed, 11, NAMES.__getitem__, frozenset({EventType.POSITION}))
+        due = [event for event in whole if event.device == device and event.t in span]
+        assert list(map(repr, found)) == list(map(repr, due))
+
+
 def fix(seq: int, **keys: object) -> Telemetry:
     device = f"car-{seq % 5}"
     values: dict[str, object] = {"lat": 24.5 + seq / 1e7, "lon": 117.6, "fix": 3, **keys}
