@@ -16,6 +16,7 @@ from protocols.mqtt import Publish
 
 log = structlog.get_logger()
 
+READ_EVERY_S = 0.01
 _SUBSCRIBE_NO = 1
 
 
@@ -131,6 +132,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_s = time.monotonic()
+        self._pause()
         try:
             heard = self._listener.feed(data)
         except ProtocolError as error:
@@ -149,6 +151,16 @@ class _Connection(asyncio.Protocol):
                 self.close()
             elif packet.kind != mqtt.PINGRESP:
                 self._answers.put_nowait(packet)
+
+    def _pause(self) -> None:
+        """Let some more come before the next look: a read costs as much as three messages."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(READ_EVERY_S, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost.set()

@@ -65,7 +65,9 @@ async def test_it_hears_all_in_order_and_acknowledges_what_wants_it(tmp_path: Pa
             await say(port, *sent, qos=1)
             await say(port, b"last", qos=0)
             await listening.until(lambda: len(listening.heard) == 101)
-            assert [payload for _, payload, _ in listening.heard] == [*sent, b"last"]
+            # Without acknowledgements one may overtake those that wait for theirs.
+            heard = [payload for _, payload, _ in listening.heard]
+            assert sorted(heard, key=b"last".__eq__) == [*sent, b"last"]
             assert {topic for topic, _, _ in listening.heard} == {b"field/v1/car-1/up/pos"}
 
 
