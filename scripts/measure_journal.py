@@ -1,4 +1,4 @@
-"""What does a fix cost on disk, and in time, as a row and in a block? (docs/decisions/0001)
+"""What does a fix cost on disk, and in time, as a row and in a block? (docs/decisions/0009)
 
 .venv/bin/python scripts/measure_journal.py [FOLDER]
 """
@@ -24,7 +24,7 @@ from simulators.city import City
 from simulators.gnss import Receiver
 
 CARS = 300
-FIXES = 60_000
+FIXES = 30_000
 NOW = 1_790_000_000_000
 BLOCK = "CREATE TABLE block (first INTEGER PRIMARY KEY, last, since, until, body BLOB)"
 ROW = f"CREATE TABLE fix (device, received, stored, {', '.join(Fix.__struct_fields__)})"
@@ -92,7 +92,7 @@ def rows(folder: Path, fixes: list[Telemetry], group: int) -> float:
 
 def main() -> None:
     fixes = list(islice(entries(), FIXES))
-    for group in (10, 100, 1000):
+    for group in (10, 50, 1000):
         for how in (blocks, rows):
             with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as name:
                 seconds, folder = how(Path(name), fixes, group), Path(name)
