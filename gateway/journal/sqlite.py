@@ -197,10 +197,10 @@ class SqliteJournal(SqliteReader):
                     cursors, cursor = self._keep_events(change, cursor, stored)
                     outcomes.append((cursors, stored))
                 taken = self._cursors.take(cursor)
-        except BaseException:
-            self._cursors.settle(taken, is_kept=False)
+        except BaseException as error:
+            self._cursors.settle(taken, error)
             raise
-        self._cursors.settle(taken, is_kept=True)
+        self._cursors.settle(taken)
         return outcomes
 
     def _keep_events(self, change: Change, cursor: int, stored: int) -> tuple[list[int], int]:
@@ -288,10 +288,10 @@ class SqliteJournal(SqliteReader):
                     "INSERT INTO block VALUES (?, ?, ?, ?, ?)", (first, last, least, most, packed)
                 )
                 taken = self._cursors.take(last)
-        except BaseException:
-            self._cursors.settle(taken, is_kept=False)
+        except BaseException as error:
+            self._cursors.settle(taken, error)
             raise
-        self._cursors.settle(taken, is_kept=True)
+        self._cursors.settle(taken)
         return (first, last), stored
 
     def _in_main(self, work: Callable[[], Any]) -> None:

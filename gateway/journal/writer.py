@@ -33,6 +33,7 @@ class Cursors:
         self.lock = threading.Lock()
         self._newest = 0
         self._under_way: dict[int, int] = {}
+        self._is_unknown = False
 
     def start(self, newest: int) -> None:
         """Go on from the newest cursor on disk."""
@@ -44,20 +45,32 @@ class Cursors:
         return self._newest
 
     def take(self, last: int) -> int | None:
-        """Take all beyond the newest up to ``last``, under the ``lock``; gives the first."""
+        """Take all beyond the newest up to ``last``, under the ``lock``; gives the first.
+
+        Raise CommitFailed once the fate of a commit is unknown.
+        """
+        if self._is_unknown:
+            raise CommitFailed("the other file's last commit may be on disk, or not")
         first = self._newest + 1
         if last < first:
             return None
         self._under_way[first] = self._newest = last
         return first
 
-    def settle(self, first: int | None, *, is_kept: bool) -> None:
-        """The commit of the range that begins there has ended, or was rolled back."""
+    def settle(self, first: int | None, error: BaseException | None = None) -> None:
+        """The commit of the range that begins there has ended.
+
+        One that failed may be on disk all the same, unless the disk was full: its numbers
+        stay under way, so that no other event gets them and no reader goes past them.
+        """
         if first is None:
             return
         with self.lock:
+            if error is not None and not _is_full(error):
+                self._is_unknown = True
+                return
             last = self._under_way.pop(first)
-            if not is_kept and last == self._newest:
+            if error is not None and last == self._newest:
                 self._newest = first - 1
 
     @property
