@@ -17,7 +17,7 @@ ACCEPTED_WITHIN_S = 5.0
     name="gateway-killed",
     breaks="kill -9 gateway, 100 times at random moments",
     holds="0/0/0/0; alarms accepted within 5 s of restart",
-    full_s=420,
+    full_s=600,
     short_s=90,
     alone=True,
 )

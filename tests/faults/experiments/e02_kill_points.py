@@ -31,7 +31,7 @@ async def _killed_by_itself(part: Gateway | Core, seam: str, note: Path) -> list
     name="kill-before-receipt",
     breaks="kill between commit and receipt",
     holds="redelivered, one incident",
-    full_s=150,
+    full_s=240,
     short_s=90,
 )
 async def kill_before_receipt(trial: Trial) -> None:
@@ -60,7 +60,7 @@ def _receipted(town: Town) -> set[str]:
     name="kill-before-feed",
     breaks="kill between receipt and feed",
     holds="fed after restart",
-    full_s=150,
+    full_s=240,
     short_s=None,
 )
 async def kill_before_feed(trial: Trial) -> None:
@@ -107,7 +107,7 @@ def _dispatched(town: Town, ids: set[str]) -> Callable[[], Awaitable[bool]]:
     name="kill-dispatch-core",
     breaks="kill the dispatch core between accepting and answering",
     holds="one incident",
-    full_s=150,
+    full_s=240,
     short_s=90,
 )
 async def kill_dispatch_core(trial: Trial) -> None:
