@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import msgspec
 
 from gateway.journal.base import Event
-from protocols.cloudevents import finite, rfc3339
+from protocols.cloudevents import rfc3339
 from protocols.model import Fix
 
 _KEYS = Fix.__struct_fields__
@@ -60,7 +61,7 @@ def gpx_points(_: str, fixes: Sequence[Event]) -> bytes:
 
 
 def _gpx_point(fix: Event) -> bytes:
-    data, _ = finite(fix.data)
+    data = _finite(fix.data)
     place = {"lat": repr(data["lat"]), "lon": repr(data["lon"])}
     point = ElementTree.Element("trkpt", place)
     # In the order that the schema wants.
@@ -117,13 +118,20 @@ FORMATS: Mapping[str, Format] = {
 
 
 def _keys(fix: Event) -> dict[str, Any]:
-    data, _ = finite(fix.data)
     return {
-        **data,
+        **_finite(fix.data),
         "received": fix.received,
         "stored": fix.stored,
         "clock_offset_ms": fix.clock_offset_ms,
         "flags": fix.flags,
+    }
+
+
+def _finite(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A fix's keys, None for a number that is none. They hold no others within."""
+    return {
+        key: None if isinstance(value, float) and not isfinite(value) else value
+        for key, value in data.items()
     }
 
 
