@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 COLUMNS = {"bench", "work", "figure", "unit", "reference", "ratio", "goal", "met"}
@@ -86,3 +89,33 @@ def test_the_other_benches_measure_what_they_say(tmp_path: Path, name: str) -> N
     assert not troubles(figures)
     assert [figure["bench"] for figure in figures] == [name] * ROWS[name]
     assert all(figure["figure"] > 0 for figure in figures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_bench_that_is_interrupted_leaves_nothing(tmp_path: Path, number: int) -> None:
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "fieldgate", "bench", "ingest", "--quick", "--data-dir", tmp_path],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("gateway.json")):  # what another process writes gives no event
+        assert bench.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert of_folder(tmp_path, bench.pid)
+    bench.send_signal(number)
+    assert bench.wait(60) != 0
+    assert not of_folder(tmp_path, bench.pid)
+    assert not list(tmp_path.iterdir())
+
+
+def of_folder(folder: Path, bench: int) -> list[str]:
+    """The processes that work on this folder, without the bench itself."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or ())
+        if str(folder) in command and process.pid != bench:
+            found.append(command)
+    return found
