@@ -8,11 +8,11 @@ from typing import Any
 
 from fieldgate.bench.parts import Account, Gateway, PartFailed, Servant
 
-PORTION = 400_000
-"""Fixes on their way at a time: fewer than the broker's queue and the gateway's can hold."""
+PORTION, PER_S = 400_000, 200_000
+"""Fixes on their way at a time, and how fast they are sent: fewer than the queues can hold."""
 
 BATCH = 200
-STALLED_S = 20.0
+STALLED_S = 60.0
 
 
 def fill(
@@ -32,7 +32,7 @@ def fill(
         some = min(portion, count - sent)
         generator.order("load", to="stock", count=some, batch=BATCH, qos=1, rate=1e5, **times)
         _wait(gateway, before + sent)  # meanwhile the portion before was taken
-        generator.order("go", to="stock", rate=0)
+        generator.order("go", to="stock", rate=PER_S)
         sent += some
     _wait(gateway, before + count)
     generator.order("close", to="stock")
