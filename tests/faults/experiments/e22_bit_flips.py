@@ -1,0 +1,136 @@
+"""Experiment 22: bits flip on the disk, in the gateway's journal and in an agent's spool."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from pathlib import Path
+
+from tests.faults.agent import Agent
+from tests.faults.experiment import Trial, experiment
+from tests.faults.metrics import metric
+from tests.faults.town import Town
+
+SPOOLED_PRESSES = 20
+
+
+def flip(rng: random.Random, path: Path) -> str:
+    """One bit of the file, wherever; where it was."""
+    content = bytearray(path.read_bytes())
+    at, bit = rng.randrange(len(content)), rng.randrange(8)
+    content[at] ^= 1 << bit
+    path.write_bytes(content)
+    return f"{path.name} byte {at} bit {bit}"
+
+
+def damage(rng: random.Random, path: Path) -> str:
+    """64 bytes somewhere behind the first page, as a block of flash that wears out."""
+    content = bytearray(path.read_bytes())
+    at = rng.randrange(4096, max(4097, len(content) - 64))
+    content[at : at + 64] = rng.randbytes(len(content[at : at + 64]))
+    path.write_bytes(content)
+    return f"{path.name} bytes {at} to {at + 63}"
+
+
+@experiment(
+    number=22,
+    name="journal-bits-flip",
+    breaks="bits flip in the journal: database, write-ahead log and the day's telemetry, 20 times;"
+    " then 64 bytes of a day",
+    holds="detected; the rest readable; the gap reported; alarms go on",
+    full_s=150,
+    short_s=60,
+)
+async def journal_bits_flip(trial: Trial) -> None:
+    times = trial.pick(full=20, short=4)
+    slowest_s = 0.0
+    async with Town(trial, alarms_per_s=8, positions_per_s=60) as town:
+        loop = asyncio.get_running_loop()
+        journal = town.data / "journal"
+        for number in range(times):
+            await asyncio.sleep(trial.rng.uniform(0.8, 1.6))
+            await town.gateway.kill()
+            files = [f for f in sorted(journal.glob("*.db*")) if f.suffix in (".db", ".db-wal")]
+            if number == times - 1:
+                (path,) = sorted(journal.glob("telemetry-*.db"))[-1:]
+                path = max(path, path.with_name(f"{path.name}-wal"), key=_size)
+                trial.say(damage(trial.rng, path))
+            else:
+                path = trial.rng.choice([f for f in files if _size(f)])
+                trial.say(flip(trial.rng, path))
+            began_s = loop.time()
+            await town.gateway.start()
+            if not await town.field.receipts_go_on(20):
+                break
+            slowest_s = max(slowest_s, loop.time() - began_s)
+        trial.liveness("alarms go on after each start", number == times - 1, f"{number + 1} starts")
+        trial.figure(f"start to the first receipt, max {slowest_s:.1f} s")
+        proof = await town.judge(positions=False)
+        missing = proof.positions_missing
+        told = len(proof.damage)
+        trial.safety(
+            "what is missing is told", told > 0 or not missing, f"{missing} missing, {told} places"
+        )
+        await town.gateway.events()  # the feed comes to its end
+        found = await metric(town.gateway, "fieldgate_journal_damaged")
+        trial.figure(f"/metrics shows {found:.0f} places, `fieldgate verify` {told}")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@experiment(
+    number=22,
+    name="spool-bits-flip",
+    breaks="bits flip in an agent's spool and its write-ahead log, 10 times",
+    holds="detected; the rest goes out; no alarm is silent; the gateway asks for nothing for ever",
+    full_s=150,
+    short_s=50,
+)
+async def spool_bits_flip(trial: Trial) -> None:
+    times = trial.pick(full=10, short=2)
+    async with Town(trial, boxes=2, cars=1, alarms_per_s=1, positions_per_s=2) as town:
+        agent = Agent(
+            "car-22",
+            await town.add_device("car-22", "vehicle_terminal"),
+            host=town.gateway.host,
+            port=town.gateway.mqtt_port,
+            spool=trial.folder / "spool",
+            folder=trial.folder,
+            logs=town.logs,
+        )
+        await agent.start()
+        try:
+            for number in range(times):
+                town.gateway.signal(signal.SIGSTOP)  # so that all stays in the spool
+                for _ in range(SPOOLED_PRESSES):
+                    await agent.press()
+                await agent.kill()
+                files = [agent.spool / name for name in ("spool.db", "spool.db-wal")]
+                path = trial.rng.choice([file for file in files if _size(file)])
+                what = damage if number % 2 else flip
+                trial.say(what(trial.rng, path))
+                town.gateway.signal(signal.SIGCONT)
+                await agent.start()
+                if not await agent.alarms_receipted(30):
+                    break
+            trial.liveness("all goes out", number == times - 1, f"{number + 1} times")
+            ids = await _judge(trial, town, agent)
+        finally:
+            await agent.stop()
+        await town.judge(besides=ids)
+
+
+async def _judge(trial: Trial, town: Town, agent: Agent) -> set[str]:
+    """Each press is heard of: as it was, as what is left of it, or as one that was destroyed."""
+    mine = [e for e in await town.gateway.events("alarm.raised") if e["subject"] == agent.device]
+    ids = {event["id"] for event in mine}
+    silent = set(agent.answered.values()) - ids
+    # What is destroyed at the end of a boot leaves no gap by which it would be missed.
+    trial.safety("agent: silent", not silent, f"{len(silent)} of {len(agent.answered)}")
+    trial.safety("agent: twice", len(ids) == len(mine), f"{len(mine) - len(ids)}")
+    marked = sum("disk" in (event["data"].get("text") or "") for event in mine)
+    trial.figure(f"agent: {len(agent.answered)} presses, {marked} marked as damaged or destroyed")
+    return ids
