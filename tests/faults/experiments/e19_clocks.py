@@ -1,0 +1,96 @@
+"""Experiment 19: clocks that are wrong, and jump while everything runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.faults.agent import Agent
+from tests.faults.clock import SEEN_WITHIN_S, WallClock
+from tests.faults.experiment import Trial, experiment
+from tests.faults.town import Town
+
+FLAGS = {"clock_unset", "clock_skewed", "delayed"}
+GOES_ON_WITHIN_S = 10.0
+
+
+@experiment(
+    number=19,
+    name="gateway-clock",
+    breaks="the gateway's clock jumps while it runs: +1 h, -1 h, 1970, 2038, 2106 and back",
+    holds="timers monotonic; dedup unaffected; flagged",
+    full_s=110,
+    short_s=60,
+)
+async def gateway_clock(trial: Trial) -> None:
+    clock = WallClock(trial, "gateway")
+    stuck: list[str] = []
+    async with Town(trial, alarms_per_s=6, gateway={"env": clock.env}) as town:
+        for name, ahead_s in clock.jumps.items():
+            clock.set(ahead_s)
+            await asyncio.sleep(SEEN_WITHIN_S)
+            town.field.tell(do="drop_links")  # all that has no receipt comes again
+            if not await town.field.receipts_go_on(GOES_ON_WITHIN_S) or await town.gateway.wrong():
+                stuck.append(name)
+            await asyncio.sleep(trial.pick(full=4, short=0.5))
+        clock.set(0)
+        await asyncio.sleep(SEEN_WITHIN_S)
+        trial.liveness(f"alarms go on within {GOES_ON_WITHIN_S:g} s", not stuck, ", ".join(stuck))
+        await _flagged(trial, town, "alarms under a wrong clock of the gateway", None)
+        await town.judge()
+
+
+@experiment(
+    number=19,
+    name="device-clock",
+    breaks="an agent's clock jumps while it runs: +1 h, -1 h, 1970, 2038, 2106; a start in each",
+    holds="timers monotonic; dedup unaffected; flagged",
+    full_s=110,
+    short_s=60,
+)
+async def device_clock(trial: Trial) -> None:
+    clock = WallClock(trial, "agent")
+    stuck: list[str] = []
+    async with Town(trial, boxes=1, cars=0, alarms_per_s=1, positions_per_s=0) as town:
+        agent = Agent(
+            "car-19",
+            await town.add_device("car-19", "vehicle_terminal"),
+            host=town.gateway.host,
+            port=town.gateway.mqtt_port,
+            spool=trial.folder / "spool",
+            folder=trial.folder,
+            logs=town.logs,
+            wrap=["env", *(f"{name}={value}" for name, value in clock.env.items())],
+        )
+        await agent.start()
+        try:
+            for name, ahead_s in clock.jumps.items():
+                clock.set(ahead_s)
+                await asyncio.sleep(SEEN_WITHIN_S)
+                await agent.press()
+                if not await agent.alarms_receipted(GOES_ON_WITHIN_S):
+                    stuck.append(name)
+                if not trial.short:
+                    await agent.stop()
+                    await agent.start()
+                    await agent.press()
+                    if not await agent.alarms_receipted(GOES_ON_WITHIN_S):
+                        stuck.append(f"{name}, after a start")
+            trial.liveness("receipted within 10 s", not stuck, ", ".join(stuck))
+            raised = await town.gateway.events("alarm.raised")
+            agent.judge(trial, raised)
+            await _flagged(trial, town, "its alarms", "car-19")
+        finally:
+            await agent.stop()
+        await town.judge(besides=agent.ids(raised))
+
+
+async def _flagged(trial: Trial, town: Town, whose: str, device: str | None) -> None:
+    """Whether what has a time far from the gateway's says so."""
+    far = [
+        event
+        for event in await town.gateway.events("alarm.raised")
+        if device in (None, event["subject"])
+        and abs(event["data"]["received"] - event["data"]["t"]) > 60_000
+    ]
+    silent = [event["id"] for event in far if not FLAGS & set(event["data"]["flags"])]
+    trial.safety(f"{whose} are flagged", bool(far) and not silent, f"{len(far)}, not {len(silent)}")
