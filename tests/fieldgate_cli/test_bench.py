@@ -106,6 +106,7 @@ def test_a_bench_that_is_interrupted_leaves_nothing(tmp_path: Path, number: int)
         time.sleep(0.05)
     assert of_folder(tmp_path, bench.pid)
     bench.send_signal(number)
+    bench.send_signal(signal.SIGTERM)  # an impatient one changes nothing
     assert bench.wait(60) != 0
     assert not of_folder(tmp_path, bench.pid)
     assert not list(tmp_path.iterdir())
