@@ -43,7 +43,6 @@ from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
 from gateway.reserve import Room
 from gateway.service import Service
-from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from protocols.model import Lane
@@ -171,7 +170,6 @@ def _build(
 ) -> House:
     ledger, touched = Ledger(), set[str]()
     twins = Twins(now_ms=now_ms, stale_after_s=settings.stale_after_s)
-    tails = Tails(twins)
     receipts = Receipts(
         prefix=settings.prefix,
         ledger=ledger,
@@ -205,7 +203,6 @@ def _build(
         journal=journal,
         ledger=ledger,
         twins=twins,
-        tails=tails,
         receipts=receipts,
         arrival=doorstep.arrival,
         registered=directory,
@@ -217,9 +214,7 @@ def _build(
     )
     directory.on_change = telemetry.forget_registered
     intake = Intake(doorstep=doorstep, priority=priority, metrics=metrics, now_ms=now_ms)
-    checkpoints = Checkpoints(
-        journal=journal, ledger=ledger, twins=twins, tails=tails, touched=touched
-    )
+    checkpoints = Checkpoints(journal=journal, ledger=ledger, twins=twins, touched=touched)
     return House(
         journal=journal,
         ledger=ledger,

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from gateway.journal.base import BLOCK_TYPES, Event, EventType, Journal
 from gateway.ledger import Ledger
-from gateway.tail import Tails
 from gateway.twins import Twin, Twins
 from protocols.model import DutyReport, Fix, Lane, LostRange, Presence, Status
 
@@ -51,13 +50,11 @@ class Checkpoints:
         journal: Journal,
         ledger: Ledger,
         twins: Twins,
-        tails: Tails,
         touched: set[str],
     ) -> None:
         self._journal = journal
         self._ledger = ledger
         self._twins = twins
-        self._tails = tails
         self._touched = touched
         self._cursor = 0
 
@@ -141,7 +138,7 @@ class Checkpoints:
                 twin.take_presence(Presence(**data))
 
     def _remember(self, device: str, message: Fix | Status) -> None:
-        tail = self._tails.of(device)
+        tail = self._ledger.tail(device, self._twins.of(device))
         if tail.is_newer(message.boot, message.t):
             window = self._ledger.of(device).window(message.boot, Lane.TELEMETRY)
             tail.follow(message.boot, window)

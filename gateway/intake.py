@@ -21,7 +21,6 @@ log = structlog.get_logger()
 PRIORITY_CHANNELS = frozenset(
     {Up.PRESENCE, *(channel for channel, lane in topics.LANES.items() if lane is Lane.PRIORITY)}
 )
-TOPICS_KEPT = 200_000
 
 
 def priority_filters(prefix: str) -> list[tuple[str, int]]:
@@ -54,21 +53,16 @@ class Doorstep:
         self._prefix = prefix
         self._journal = journal
         self._metrics = metrics
-        self._topics: dict[str, topics.Topic] = {}
 
     def arrival(
         self, topic: str, payload: bytes, received: int, qos: int, retained: bool
     ) -> Arrival | None:
         """The delivery with whose it is; None if its topic is none of the contract's."""
-        parts = self._topics.get(topic)
-        if parts is None:
-            try:
-                parts = topics.parse(self._prefix, topic)
-            except TopicInvalid as error:
-                self._refuse(topic, payload, received, str(error))
-                return None
-            if len(self._topics) < TOPICS_KEPT:
-                self._topics[topic] = parts
+        try:
+            parts = topics.parse(self._prefix, topic)
+        except TopicInvalid as error:
+            self._refuse(topic, payload, received, str(error))
+            return None
         return Arrival(topic, parts.device, parts.channel, payload, received, qos, retained)
 
     def _refuse(self, topic: str, payload: bytes, received: int, detail: str) -> None:

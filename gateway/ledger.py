@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gateway.tail import Tail
+from gateway.twins import Twin
 from protocols.model import Lane, LostRange
 from protocols.native.sequence import Window
 
@@ -15,7 +17,7 @@ MAX_BOOTS = 64
 """Boots remembered per device. Telemetry of an older one would be kept a second time."""
 
 
-class Counts(Struct):
+class Counts(Struct, gc=False):
     """What happened to a device's messages beside being held."""
 
     duplicates: int = 0
@@ -24,34 +26,50 @@ class Counts(Struct):
     given_up: int = 0
 
 
-class DeviceLedger:
-    """One device's windows, of the ``MAX_BOOTS`` boots that were new last."""
+class Run(Struct, gc=False):
+    """What is held of one boot's lane."""
 
-    __slots__ = ("counts", "windows")
+    boot: int
+    lane: Lane
+    window: Window
 
-    def __init__(self) -> None:
-        self.windows: dict[tuple[int, Lane], Window] = {}
-        self.counts = Counts()
+
+class DeviceLedger(Struct, gc=False):
+    """One device's windows, of the ``MAX_BOOTS`` boots that were new last, oldest first.
+
+    A list, and none of it tracked by the garbage collector: there may be a million devices,
+    and most have one or two.
+    """
+
+    runs: list[Run] = []
+    tail: Tail | None = None
+    counts: Counts = msgspec.field(default_factory=Counts)
 
     def window(self, boot: int, lane: Lane) -> Window:
         """The window of that boot and lane, new if need be."""
-        window = self.windows.get((boot, lane))
+        window = self._find(boot, lane)
         if window is None:
-            window = self.windows[boot, lane] = Window()
-            boots = list(dict.fromkeys(boot for boot, _ in self.windows))
+            window = Window()
+            self.runs.append(Run(boot, lane, window))
+            boots = list(dict.fromkeys(run.boot for run in self.runs))
             if len(boots) > MAX_BOOTS:
                 # The one heard of first goes: a counter that was reset may be low and new.
-                for each in Lane:
-                    self.windows.pop((boots[0], each), None)
+                self.runs = [run for run in self.runs if run.boot != boots[0]]
         return window
 
     def look(self, boot: int, lane: Lane) -> Window:
         """The window of that boot and lane to read; an empty one if there is none."""
-        return self.windows.get((boot, lane)) or Window()
+        return self._find(boot, lane) or Window()
+
+    def _find(self, boot: int, lane: Lane) -> Window | None:
+        for run in self.runs:
+            if run.boot == boot and run.lane is lane:
+                return run.window
+        return None
 
     def boots(self) -> list[int]:
         """The boots known, oldest first."""
-        return sorted({boot for boot, _ in self.windows})
+        return sorted({run.boot for run in self.runs})
 
 
 class Ledger:
@@ -70,8 +88,7 @@ class Ledger:
     def holds(self, device: str, boot: int, lane: Lane, seq: int) -> bool:
         """Whether that message is committed."""
         ledger = self._devices.get(device)
-        window = ledger.windows.get((boot, lane)) if ledger is not None else None
-        return window is not None and seq in window
+        return ledger is not None and seq in ledger.look(boot, lane)
 
     def give_up(self, device: str, ranges: tuple[LostRange, ...]) -> None:
         """The device no longer has these: ask for them no more, and count them."""
@@ -87,7 +104,7 @@ class Ledger:
         if ledger is None:
             return None
         lanes: list[dict[str, Any]] = []
-        for (boot, lane), window in sorted(ledger.windows.items()):
+        for boot, lane, window in sorted((run.boot, run.lane, run.window) for run in ledger.runs):
             missing = list(window.missing())
             lanes.append(
                 {
@@ -115,7 +132,7 @@ class Ledger:
             ("held", "missing", "duplicates", "conflicts", "refused", "given_up"), 0
         )
         for ledger in self._devices.values():
-            for window in ledger.windows.values():
+            for window in (run.window for run in ledger.runs):
                 missing = window.missing_count()
                 totals["missing"] += missing
                 totals["held"] += window.highest - missing - window.given_up
@@ -126,12 +143,19 @@ class Ledger:
     def snapshot(self, device: str) -> dict[str, Any]:
         """A device's ledger for a checkpoint."""
         ledger = self.of(device)
-        windows = [[boot, lane, *w.as_list()] for (boot, lane), w in ledger.windows.items()]
+        windows = [[run.boot, run.lane, *run.window.as_list()] for run in ledger.runs]
         return {"windows": windows, "counts": ledger.counts}
 
     def restore(self, device: str, snapshot: dict[str, Any]) -> None:
         """Take a snapshot back."""
         ledger = self.of(device)
         for boot, lane, *numbers in snapshot["windows"]:
-            ledger.windows[boot, Lane(lane)] = Window.from_list(numbers)
+            ledger.runs.append(Run(boot, Lane(lane), Window.from_list(numbers)))
         ledger.counts = msgspec.convert(snapshot["counts"], Counts)
+
+    def tail(self, device: str, twin: Twin) -> Tail:
+        """The newest end of a device's telemetry, new if need be."""
+        ledger = self.of(device)
+        if ledger.tail is None:
+            ledger.tail = Tail(device, twin)
+        return ledger.tail

@@ -6,18 +6,24 @@ from array import array
 from collections.abc import Sequence
 from sys import maxsize
 
-from gateway.twins import CLOCK_PERIOD_MS, EARLIEST_MS, SKEW_MS, Twin, Twins
+from msgspec import Struct, field
+
+from gateway.twins import CLOCK_PERIOD_MS, EARLIEST_MS, SKEW_MS, Twin
 from protocols.model import Fix
 from protocols.native.sequence import Window
 
-RECENT = 64
+RECENT = 32
 """Messages per device whose bodies are compared when they come again; a power of two."""
 
 MASK = 0xFFFFFFFF
 """A checksum is the lower half of a hash."""
 
 
-class Tail:
+def _no_sums() -> array[int]:
+    return array("I", bytes(4 * RECENT))
+
+
+class Tail(Struct, gc=False):
     """What the pipeline must know to take a device's usual next position without a question.
 
     ``boot``, ``top``: the boot that runs and its highest number, committed or in the group being
@@ -26,27 +32,21 @@ class Tail:
     ``received - t`` is at least while the clock's offset stands, until ``clock_until_ms``.
     """
 
-    __slots__ = (
-        "boot", "clock_until_ms", "count", "device", "fix", "least_ms", "offset_ms", "received",
-        "since", "sums", "t", "top", "twin", "window",
-    )  # fmt: skip
-
-    def __init__(self, device: str, twin: Twin) -> None:
-        self.device = device
-        self.twin = twin
-        self.boot = -1
-        self.top = 0
-        self.since = 1
-        self.window = Window()
-        self.sums = array("I", bytes(4 * RECENT))
-        self.t = EARLIEST_MS
-        self.least_ms = maxsize
-        self.clock_until_ms = 0
-        self.offset_ms: int | None = None
-        # Of the group being taken: how many of them, and the newest with its arrival.
-        self.count = 0
-        self.fix: Fix | None = None
-        self.received = 0
+    device: str
+    twin: Twin
+    boot: int = -1
+    top: int = 0
+    since: int = 1
+    window: Window = field(default_factory=Window)
+    sums: array[int] = field(default_factory=_no_sums)
+    t: int = EARLIEST_MS
+    least_ms: int = maxsize
+    clock_until_ms: int = 0
+    offset_ms: int | None = None
+    # Of the group being taken: how many of them, and the newest with its arrival.
+    count: int = 0
+    fix: Fix | None = None
+    received: int = 0
 
     def is_newer(self, boot: int, t: int) -> bool:
         """Whether a message of that boot and time tells that another boot runs now."""
@@ -61,7 +61,7 @@ class Tail:
         """Know of this boot what is committed, and nothing else."""
         self.top = self.window.highest
         self.since = self.top + 1
-        self.sums = array("I", bytes(4 * RECENT))
+        self.sums = _no_sums()
         self.count, self.fix = 0, None
 
     def reach(self, seq: int) -> None:
@@ -99,18 +99,3 @@ class Tail:
         self.clock_until_ms = (clock.period + 1) * CLOCK_PERIOD_MS
         is_sound = clock.least is not None and abs(clock.offset_ms or 0) <= SKEW_MS
         self.least_ms = clock.least if clock.least is not None and is_sound else maxsize
-
-
-class Tails:
-    """All devices' tails, of those heard since the start."""
-
-    def __init__(self, twins: Twins) -> None:
-        self._twins = twins
-        self._tails: dict[str, Tail] = {}
-
-    def of(self, device: str) -> Tail:
-        """A device's tail, new if need be."""
-        tail = self._tails.get(device)
-        if tail is None:
-            tail = self._tails[device] = Tail(device, self._twins.of(device))
-        return tail

@@ -8,20 +8,19 @@ message to ``_take``, which asks all the questions (docs/decisions/0008).
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
 
 from gateway.arrival import Arrival, Registered, quarantined, refused
+from gateway.group import Group, Held, TelemetryMessage
 from gateway.journal.base import (
     Block,
     Chunk,
     DiskFull,
     Journal,
-    Quarantined,
     Telemetry,
     UsedUp,
     plain,
@@ -29,7 +28,7 @@ from gateway.journal.base import (
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts
-from gateway.tail import MASK, RECENT, Tail, Tails
+from gateway.tail import MASK, RECENT, Tail
 from gateway.twins import EARLIEST_MS, SKEW_MS, Twins, clock_flags
 from protocols.errors import ProtocolError
 from protocols.model import (
@@ -43,7 +42,6 @@ from protocols.model import (
 )
 from protocols.mqtt import Publish, is_retained, qos
 from protocols.native import codec, media, topics
-from protocols.native.sequence import Window
 from protocols.native.topics import Up
 
 log = structlog.get_logger()
@@ -51,49 +49,20 @@ log = structlog.get_logger()
 GROUP_S = 0.05
 GROUP_MESSAGES = 2000
 SLICE_MESSAGES = 200
-"""An alarm that comes while a group is decoded waits for no more than so many messages."""
+SLICE_BYTES = 32 * 1024
+"""An alarm that comes while a group is decoded waits for no more than so many messages or bytes."""
+
+GROUP_FIXES = 10_000
+"""A group ends with the slice that reaches so many entries: arrays hold up to 200 fixes each."""
 
 MAX_WAITING = 50_000
 """Messages waiting beyond which telemetry is shed: alarms never wait for it."""
 
 CHANNELS = frozenset(channel for channel, lane in topics.LANES.items() if lane is Lane.TELEMETRY)
 
-TelemetryMessage = Fix | Status | MediaChunk
 Item = TelemetryMessage | codec.Refused
 
 _DELAYED, _SKEWED = ("delayed",), ("clock_skewed",)
-
-
-class Held(NamedTuple):
-    """A message of a group, to be known once the group is committed."""
-
-    device: str
-    message: TelemetryMessage
-    received: int
-
-
-class Group:
-    """What one group adds: to the journal, and after the commit to what is known.
-
-    ``tails``: the devices whose positions were taken the quick way. ``numbers`` and ``owed``
-    are of all others, by device and boot.
-    """
-
-    def __init__(self) -> None:
-        self.entries: list[Telemetry] = []
-        self.chunks: list[Chunk] = []
-        self.quarantined: list[Quarantined] = []
-        self.tails: list[Tail] = []
-        self.held: list[Held] = []
-        self.numbers: dict[tuple[str, int], Window] = {}
-        self.owed: Counter[tuple[str, int]] = Counter()
-
-    def window(self, device: str, boot: int) -> Window:
-        """The numbers of that device and boot in this group."""
-        window = self.numbers.get((device, boot))
-        if window is None:
-            window = self.numbers[device, boot] = Window()
-        return window
 
 
 class TelemetryPipeline:
@@ -105,7 +74,6 @@ class TelemetryPipeline:
         journal: Journal,
         ledger: Ledger,
         twins: Twins,
-        tails: Tails,
         receipts: Receipts,
         arrival: Callable[[str, bytes, int, int, bool], Arrival | None],
         registered: Callable[[str], Registered | None],
@@ -126,7 +94,6 @@ class TelemetryPipeline:
         self._on_chunk = on_chunk
         self._admits = admits  # whether the disk has room for what comes on a channel
         self._now_ms = now_ms
-        self._tails = tails
         self._usual: dict[bytes, Tail] = {}  # by the topic of the device's positions
         self._slices: deque[tuple[int, Sequence[Publish]]] = deque()
         self._waiting = 0
@@ -144,8 +111,13 @@ class TelemetryPipeline:
             self._metrics.shed.inc(len(publishes) - room)
             publishes = publishes[:room]
         received = self._now_ms()
-        for at in range(0, len(publishes), SLICE_MESSAGES):
-            self._slices.append((received, publishes[at : at + SLICE_MESSAGES]))
+        first = size = 0
+        for at, (_, payload, _) in enumerate(publishes):
+            size += len(payload)
+            if at - first == SLICE_MESSAGES or size > SLICE_BYTES:
+                self._slices.append((received, publishes[first:at]))
+                first, size = at, len(payload)
+        self._slices.append((received, publishes[first:]))
         self._waiting += len(publishes)
         self._filled.set()
 
@@ -171,13 +143,14 @@ class TelemetryPipeline:
     async def take_group(self) -> None:
         """Take what waits, up to one group."""
         group, taken, pause_at = Group(), 0, SLICE_MESSAGES
-        while self._slices and taken < GROUP_MESSAGES:
+        while self._slices and taken < GROUP_MESSAGES and len(group.entries) < GROUP_FIXES:
             received, publishes = self._slices.popleft()
             self._waiting -= len(publishes)
             taken += len(publishes)
             self._take_usual(group, received, publishes)
-            if taken >= pause_at:
-                pause_at = taken + SLICE_MESSAGES
+            cost = taken + len(group.entries) // 4
+            if cost >= pause_at:
+                pause_at = cost + SLICE_MESSAGES
                 await asyncio.sleep(0)
         if group.entries or group.quarantined:
             block = Block(group.entries, group.chunks, group.quarantined)
@@ -191,7 +164,7 @@ class TelemetryPipeline:
     def _shed(self, group: Group) -> None:
         """Nothing of the group is held: it is as if it had not come."""
         self._metrics.shed.inc(len(group.entries))
-        for tail in (*group.tails, *(self._tails.of(device) for device, _ in group.numbers)):
+        for tail in (*group.tails, *(self._tail(device) for device, _ in group.numbers)):
             tail.start_over()
 
     # decode: the usual position ----------------------------------------------------------
@@ -302,7 +275,7 @@ class TelemetryPipeline:
             return self._refuse(arrival, group, error.reason, str(error))
         if self._registered(arrival.device) is None:
             return self._refuse(arrival, group, "unregistered", "telemetry of an unknown device")
-        tail = self._tails.of(arrival.device)
+        tail = self._tail(arrival.device)
         self._fold(group, tail)
         for item in items:
             if isinstance(item, codec.Refused):
@@ -314,6 +287,9 @@ class TelemetryPipeline:
         tail.read_clock()
         if arrival.channel == Up.POS:
             self._usual[arrival.topic.encode()] = tail
+
+    def _tail(self, device: str) -> Tail:
+        return self._ledger.tail(device, self._twins.of(device))
 
     def _fold(self, group: Group, tail: Tail) -> None:
         """What was taken the quick way so far is in the group like all else."""

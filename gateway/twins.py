@@ -20,7 +20,7 @@ EARLIEST_MS = 1_577_836_800_000
 CLOCK_PERIOD_MS = 30_000
 
 
-class Clock(Struct):
+class Clock(Struct, gc=False):
     """How far a device's clock is behind the gateway's, in ms (negative: ahead).
 
     Each message shows ``received - t``: the offset plus its delay. A delay is
@@ -63,7 +63,7 @@ def clock_flags(t: int, received: int, offset_ms: int | None) -> tuple[str, ...]
     return ("delayed",)
 
 
-class Twin(Struct):
+class Twin(Struct, gc=False):
     """One device. Times ending in ``_ms`` are the gateway's.
 
     ``speaks_json``: its last payload was JSON, so what it is sent is JSON too.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 MAX_ISLANDS = 1024
 """Ranges above the first gap beyond which has_room() takes no number that makes another one."""
 
 
-class Window:
+class Window(Struct, gc=False):
     """The numbers 1, 2, 3 … of one lane of one boot.
 
     ``held_to``: all up to here are held. ``_islands``: ranges held above it, as
@@ -17,12 +19,9 @@ class Window:
     nobody waits for any more.
     """
 
-    __slots__ = ("_islands", "given_up", "held_to")
-
-    def __init__(self, held_to: int = 0, islands: list[int] | None = None, given_up: int = 0):
-        self.held_to = held_to
-        self._islands: list[int] = islands if islands is not None else []
-        self.given_up = given_up
+    held_to: int = 0
+    _islands: list[int] = []
+    given_up: int = 0
 
     def __contains__(self, seq: int) -> bool:
         if seq <= self.held_to:

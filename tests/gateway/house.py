@@ -20,7 +20,6 @@ from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
-from gateway.tail import Tails
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from protocols.model import Receipt
@@ -44,7 +43,6 @@ class House:
         self.chunks: list[Chunk] = []
         self.metrics, self.ledger, touched = Metrics(), Ledger(), set[str]()
         self.twins = Twins(now_ms=lambda: self.now, stale_after_s=60)
-        tails = Tails(self.twins)
         self.receipts = Receipts(
             prefix="field",
             ledger=self.ledger,
@@ -55,7 +53,7 @@ class House:
         )
         self.alarms = Alarms(journal, now_ms=lambda: self.now, on_stage=self.receipts.stage)
         self.checkpoints = Checkpoints(
-            journal=journal, ledger=self.ledger, twins=self.twins, tails=tails, touched=touched
+            journal=journal, ledger=self.ledger, twins=self.twins, touched=touched
         )
         self.priority = Pipeline(
             journal=journal,
@@ -72,7 +70,6 @@ class House:
             journal=journal,
             ledger=self.ledger,
             twins=self.twins,
-            tails=tails,
             receipts=self.receipts,
             arrival=Doorstep(prefix="field", journal=journal, metrics=self.metrics).arrival,
             registered=REGISTERED.get,
