@@ -92,6 +92,12 @@ class Tail(Struct, gc=False):
         known = self.sums[seq % RECENT]
         return known not in (0, hash(body) & MASK)
 
+    def observe(self, t: int, received: int) -> bool:
+        """Show the clock a time that may change its offset; whether it is right all the same."""
+        self.twin.clock.observe(t, received)
+        self.read_clock()
+        return received - t >= self.least_ms
+
     def read_clock(self) -> None:
         """Take over what the twin's clock shows."""
         clock = self.twin.clock

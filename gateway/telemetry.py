@@ -194,10 +194,12 @@ class TelemetryPipeline:
                 seen_ms = received - t
                 if not (
                     seq == tail.top + 1
-                    and found.boot == tail.boot
-                    and seen_ms >= tail.least_ms
-                    and received < tail.clock_until_ms
                     and t > tail.t
+                    and found.boot == tail.boot
+                    and (
+                        (seen_ms >= tail.least_ms and received < tail.clock_until_ms)
+                        or tail.observe(t, received)
+                    )
                 ):
                     self._take(group, received, publish)
                     continue
@@ -372,9 +374,7 @@ class TelemetryPipeline:
                 tail.since = tail.top + 1
             tail.count = 0
             if tail.fix is not None:
-                tail.twin.take_fix(tail.fix, tail.received)
-                tail.twin.heard(tail.received)
-                tail.twin.speaks_json = False
+                tail.twin.take_usual(tail.fix, tail.received)
                 tail.fix = None
             self._touched.add(tail.device)
             self._receipts.telemetry(tail.device, tail.boot, count, has_gap=window.has_gap)

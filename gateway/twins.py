@@ -102,6 +102,14 @@ class Twin(Struct, gc=False):
                 return
         self.fix, self.fix_order, self.fix_received_ms = fix, order, received
 
+    def take_usual(self, fix: Fix, received: int) -> None:
+        """A position in MessagePack from a clock that is right, as the device speaks it now."""
+        order = fix.t if fix.t < received else received
+        if order > self.fix_order:
+            self.fix, self.fix_order, self.fix_received_ms = fix, order, received
+        self.last_received_ms = max(self.last_received_ms, received)
+        self.speaks_json = False
+
     def take_status(self, status: Status, received: int) -> None:
         """A status: the newest by boot and number stays."""
         held = self.status
