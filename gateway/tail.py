@@ -57,12 +57,16 @@ class Tail(Struct, gc=False):
         self.boot, self.window = boot, window
         self.start_over()
 
+    def settle(self) -> None:
+        """What was taken the quick way is the group's business now, or committed."""
+        self.since = self.top + 1
+        self.count, self.fix = 0, None
+
     def start_over(self) -> None:
         """Know of this boot what is committed, and nothing else."""
         self.top = self.window.highest
-        self.since = self.top + 1
         self.sums = _no_sums()
-        self.count, self.fix = 0, None
+        self.settle()
 
     def reach(self, seq: int) -> None:
         """A number of this boot is used, whatever became of its message."""

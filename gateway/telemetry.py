@@ -114,10 +114,11 @@ class TelemetryPipeline:
         first = size = 0
         for at, (_, payload, _) in enumerate(publishes):
             size += len(payload)
-            if at - first == SLICE_MESSAGES or size > SLICE_BYTES:
+            if at > first and (at - first == SLICE_MESSAGES or size > SLICE_BYTES):
                 self._slices.append((received, publishes[first:at]))
                 first, size = at, len(payload)
-        self._slices.append((received, publishes[first:]))
+        if publishes:
+            self._slices.append((received, publishes[first:]))
         self._waiting += len(publishes)
         self._filled.set()
 
@@ -231,10 +232,10 @@ class TelemetryPipeline:
             if not (fix.seq == seq and fix.t > t and fix.boot == boot):
                 return False
             seq, t = seq + 1, fix.t
-        if t > received + SKEW_MS:
+        if t > received + SKEW_MS or tail.is_newer(boot, t):
             return False
-        offset_ms = tail.twin.clock.observe(t, received)  # the newest: it shows the least delay
-        tail.read_clock()
+        tail.observe(t, received)  # the newest: it shows the least delay
+        offset_ms = tail.offset_ms
         # As clock_flags has it, for times that are neither ahead nor absurd.
         is_sound = offset_ms is None or abs(offset_ms) <= SKEW_MS
         since_t, late = received - SKEW_MS, _DELAYED if is_sound else _SKEWED
@@ -245,6 +246,8 @@ class TelemetryPipeline:
         pending.add_range(first, last)
         if boot == tail.boot and last > tail.top - RECENT:
             tail.remember_run(first, fixes)
+            if last == tail.top:
+                tail.t = max(tail.t, t)
         group.owed[device, boot] += len(fixes)
         group.held.append(Held(device, fixes[-1], received))
         return True
@@ -279,6 +282,9 @@ class TelemetryPipeline:
             return self._refuse(arrival, group, "unregistered", "telemetry of an unknown device")
         tail = self._tail(arrival.device)
         self._fold(group, tail)
+        times = [item.t for item in items if not isinstance(item, codec.Refused)]
+        if times:
+            tail.observe(max(times), arrival.received)  # the newest: it shows the least delay
         for item in items:
             if isinstance(item, codec.Refused):
                 self._refuse_item(arrival, group, tail, item)
@@ -286,7 +292,6 @@ class TelemetryPipeline:
                 self._add(arrival, group, tail, item)
         tail.twin.speaks_json = codec.is_json(arrival.payload)
         tail.twin.heard(arrival.received)
-        tail.read_clock()
         if arrival.channel == Up.POS:
             self._usual[arrival.topic.encode()] = tail
 
@@ -295,9 +300,11 @@ class TelemetryPipeline:
 
     def _fold(self, group: Group, tail: Tail) -> None:
         """What was taken the quick way so far is in the group like all else."""
-        if tail.since <= tail.top:
+        if tail.fix is not None:
             group.window(tail.device, tail.boot).add_range(tail.since, tail.top)
-            tail.since = tail.top + 1
+            group.owed[tail.device, tail.boot] += tail.count
+            group.held.append(Held(tail.device, tail.fix, tail.received))
+            tail.settle()
 
     def _is_new(self, arrival: Arrival, group: Group, tail: Tail, item: TelemetryMessage) -> bool:
         device = arrival.device
@@ -326,10 +333,7 @@ class TelemetryPipeline:
 
     def _add(self, arrival: Arrival, group: Group, tail: Tail, item: TelemetryMessage) -> None:
         device, received = arrival.device, arrival.received
-        offset_ms = tail.twin.clock.observe(item.t, received)
         if tail.is_newer(item.boot, item.t):
-            group.owed[device, tail.boot] += tail.count
-            tail.count = 0
             tail.follow(item.boot, self._ledger.of(device).window(item.boot, Lane.TELEMETRY))
         if item.boot == tail.boot:
             tail.remember(item.seq, item)
@@ -338,8 +342,8 @@ class TelemetryPipeline:
         if isinstance(item, MediaChunk):
             group.chunks.append(_chunk(device, item))
             item = replace(item, data=b"")  # the bytes are kept once, with the picture
-        flags = clock_flags(item.t, received, offset_ms)
-        group.entries.append(Telemetry(device, received, offset_ms, flags, item))
+        flags = clock_flags(item.t, received, tail.offset_ms)
+        group.entries.append(Telemetry(device, received, tail.offset_ms, flags, item))
         group.held.append(Held(device, item, received))
         group.owed[device, item.boot] += 1
 
@@ -367,23 +371,20 @@ class TelemetryPipeline:
 
     async def _hold(self, group: Group) -> None:
         """The group is committed: its numbers are held, and receipted in their time."""
-        for at, tail in enumerate(group.tails, 1):
-            window, count = tail.window, tail.count
-            if tail.since <= tail.top:
-                window.add_range(tail.since, tail.top)
-                tail.since = tail.top + 1
-            tail.count = 0
-            if tail.fix is not None:
-                tail.twin.take_usual(tail.fix, tail.received)
-                tail.fix = None
-            self._touched.add(tail.device)
-            self._receipts.telemetry(tail.device, tail.boot, count, has_gap=window.has_gap)
-            if at % SLICE_MESSAGES == 0:
-                await asyncio.sleep(0)
         for (device, boot), numbers in group.numbers.items():
             window = self._ledger.of(device).window(boot, Lane.TELEMETRY)
             for first, last in numbers.held():
                 window.add_range(first, last)
+        for at, tail in enumerate(group.tails, 1):
+            if tail.fix is not None:
+                window, count = tail.window, tail.count
+                window.add_range(tail.since, tail.top)
+                tail.twin.take_usual(tail.fix, tail.received)
+                tail.settle()
+                self._touched.add(tail.device)
+                self._receipts.telemetry(tail.device, tail.boot, count, has_gap=window.has_gap)
+            if at % SLICE_MESSAGES == 0:
+                await asyncio.sleep(0)
         for (device, boot), count in group.owed.items():
             self._touched.add(device)
             has_gap = self._ledger.of(device).look(boot, Lane.TELEMETRY).has_gap
