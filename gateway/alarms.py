@@ -154,7 +154,7 @@ class Alarms:
             flags=flags,
             data={"kind": "unreadable", **data},
         )
-        return self._change(record, _raised(record))
+        return self._change(record, record.raising())
 
     async def contradict(self, message: AlarmMessage, kept: EventType) -> Change:
         """Another body came under an id that is taken: flagged, and no second incident.
@@ -187,7 +187,7 @@ class Alarms:
         if await self.find(alarm_id) is not None:
             return Change()
         record = self._record(message.flagged(CONFLICT), alarm_id, message.alarm.seq)
-        return self._change(record, _raised(record))
+        return self._change(record, record.raising())
 
     async def advance(
         self, alarm_id: str, stage: Stage, *, by: str | None = None, note: str | None = None
@@ -227,10 +227,10 @@ class Alarms:
         alarm = message.alarm
         if alarm.of is None:
             record = self._record(message, message.id, alarm.seq)
-            return record, self._change(record, _raised(record))
+            return record, self._change(record, record.raising())
         # Two events: the alarm under the base's id, the addition under its own.
         record = self._record(message.flagged(BASE_MISSING), message.base_id, alarm.of)
-        return record, self._change(record, _raised(record), _updated_by(message, record))
+        return record, self._change(record, record.raising(), _updated_by(message, record))
 
     def _record(self, message: AlarmMessage, alarm_id: str, seq: int) -> AlarmRecord:
         """A new alarm, stored."""
@@ -288,19 +288,6 @@ class Alarms:
             if len(self._closed) > CLOSED_KEPT:
                 del self._records[self._closed.popleft()]
         return Change(events=events, alarms=(record,))
-
-
-def _raised(record: AlarmRecord) -> Event:
-    return Event(
-        type=EventType.ALARM_RAISED,
-        id=record.id,
-        device=record.device,
-        t=record.t,
-        received=record.received,
-        clock_offset_ms=record.clock_offset_ms,
-        flags=record.flags,
-        data=record.data,
-    )
 
 
 def _updated(

@@ -193,6 +193,19 @@ class AlarmRecord(Struct, frozen=True, kw_only=True):
         """How far it has got."""
         return self.stages[-1].stage
 
+    def raising(self) -> Event:
+        """The event that raises it, not committed yet."""
+        return Event(
+            type=EventType.ALARM_RAISED,
+            id=self.id,
+            device=self.device,
+            t=self.t,
+            received=self.received,
+            clock_offset_ms=self.clock_offset_ms,
+            flags=self.flags,
+            data=self.data,
+        )
+
 
 class Quarantined(Struct, frozen=True, kw_only=True):
     """Bytes that were refused or are doubtful, with why. Same bytes again only raise ``count``."""

@@ -79,15 +79,9 @@ def alarm_from_events(main: sqlite3.Connection, alarm_id: str) -> AlarmRecord | 
 
 def _raising(record: AlarmRecord, cursor: int) -> Event:
     """The event that raised an alarm, as its record tells of it."""
-    return Event(
-        type=EventType.ALARM_RAISED,
-        id=record.id,
-        device=record.device,
-        t=record.t,
-        received=record.received,
-        clock_offset_ms=record.clock_offset_ms,
+    return msgspec.structs.replace(
+        record.raising(),
         flags=(*record.flags, REBUILT),
-        data=record.data,
         cursor=cursor,
         stored=record.stages[0].t,
     )
