@@ -11,8 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -20,6 +18,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 import psutil
 
+from tests.api import Api
 from tests.faults.field import Plan, State
 
 HOUSE = Path(__file__).parents[2]
@@ -193,7 +192,7 @@ class Part:
             self._heard.notify_all()
 
 
-class Gateway(Part):
+class Gateway(Part, Api):
     """`fieldgate up` on one folder. Killed and started again, it has the same ports."""
 
     def __init__(
@@ -208,7 +207,7 @@ class Gateway(Part):
         token: str = "",
         **keys: Any,
     ) -> None:
-        self.folder, self.host, self.token = folder, host, token
+        self.folder, self.host, self._token = folder, host, token
         self.mqtt_port, self.http_port = mqtt_port, http_port
         self.started_ms = 0
         arguments = [
@@ -221,6 +220,11 @@ class Gateway(Part):
     def url(self) -> str:
         """Where its API answers."""
         return f"http://{self.host}:{self.http_port}"
+
+    @property
+    def token(self) -> str:
+        """An administrator's."""
+        return self._token
 
     @property
     def pid(self) -> int:
@@ -256,42 +260,6 @@ class Gateway(Part):
         """Start it and wait until it is ready for the first alarm."""
         await self.launch()
         await self.until("ready")
-
-    async def get(self, path: str) -> Any:
-        """The answer of the API; OSError (HTTPError too) if there is none."""
-        return await asyncio.to_thread(self._request, path, None)
-
-    async def post(self, path: str, **keys: Any) -> Any:
-        """The answer of the API to a POST."""
-        return await asyncio.to_thread(self._request, path, json.dumps(keys).encode())
-
-    async def wrong(self) -> str:
-        """What /readyz says is wrong; nothing if an alarm would be taken now."""
-        try:
-            await self.get("/readyz")
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
-        except OSError as error:
-            return f"no answer: {error}"
-        return ""
-
-    async def events(self, *types: str) -> list[dict[str, Any]]:
-        """All events of the feed so far, or those of these types."""
-        found: list[dict[str, Any]] = []
-        after = 0
-        query = f"&types={','.join(types)}" if types else ""
-        while True:
-            page = await self.get(f"/api/v1/events?after={after}&limit=1000{query}")
-            if not page["events"]:
-                return found
-            found += page["events"]
-            after = page["next"]
-
-    def _request(self, path: str, body: bytes | None) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
 
 
 class Core(Part):

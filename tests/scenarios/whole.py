@@ -8,8 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from fieldgate.processes import Child
 from gateway.app import admin_token
+from tests.api import Api
 from tests.parts import free_port
 
 
-class Gateway:
+class Gateway(Api):
     """`fieldgate up` on one folder. Killed and started again, it has the same ports."""
 
     def __init__(self, folder: Path, *options: str) -> None:
@@ -46,15 +45,10 @@ class Gateway:
         """Its process id."""
         return self._child.pid
 
-    async def wrong(self) -> str:
-        """What it says is wrong, that would keep an alarm from being taken now; else nothing."""
-        try:
-            await self.get("/readyz")
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
-        except OSError:
-            return "no answer"
-        return ""
+    @property
+    def token(self) -> str:
+        """The first administrator's, once it has started."""
+        return admin_token(self.folder)
 
     async def __aenter__(self) -> Gateway:
         await self.start()
@@ -89,38 +83,6 @@ class Gateway:
         output, _ = await process.communicate()
         assert process.returncode == 0, output
         return json.loads(output)
-
-    async def get(self, path: str) -> Any:
-        """The answer of the API."""
-        return await asyncio.to_thread(self._request, path, None)
-
-    async def post(self, path: str, **keys: Any) -> Any:
-        """The answer of the API to a POST."""
-        return await asyncio.to_thread(self._request, path, json.dumps(keys).encode())
-
-    def _request(self, path: str, body: bytes | None) -> Any:
-        request = urllib.request.Request(
-            self.url + path,
-            data=body,
-            headers={
-                "Authorization": f"Bearer {admin_token(self.folder)}",
-                "Content-Type": "application/json",
-            },
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    async def events(self, *types: str) -> list[Any]:
-        """All events of the feed so far, or those of these types."""
-        found: list[Any] = []
-        after = 0
-        query = f"&types={','.join(types)}" if types else ""
-        while True:
-            page = await self.get(f"/api/v1/events?after={after}&limit=1000{query}")
-            if not page["events"]:
-                return found
-            found += page["events"]
-            after = page["next"]
 
     async def wait_for(self, count: int, *types: str) -> list[Any]:
         """The events, once there are so many of them."""
