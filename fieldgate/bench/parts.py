@@ -44,7 +44,10 @@ class Account(NamedTuple):
 
 
 class Process:
-    """A child process. ``with`` starts it and ends it; it ends with us, however we end."""
+    """A child process. ``with`` starts it and ends it; it ends with us, however we end.
+
+    A part that is of use only later than it runs says in ``_until_ready`` what to wait for.
+    """
 
     def __init__(self, command: Sequence[str], log: Path, *, talks: bool = False) -> None:
         self._command = command
@@ -54,7 +57,15 @@ class Process:
 
     def __enter__(self) -> Self:
         self.launch()
+        try:
+            self._until_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
+
+    def _until_ready(self) -> None:
+        """Return when it is of use, or raise."""
 
     def launch(self) -> None:
         """Start it."""
@@ -151,17 +162,11 @@ class Gateway(Process):
         self.host, self.port = "127.0.0.1", 0
         self.api: Api
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            ready = self.line(START_TIMEOUT_S)
-        except BaseException:
-            self.stop()
-            raise
+    def _until_ready(self) -> None:
+        ready = self.line(START_TIMEOUT_S)
         self.host, _, port = ready["mqtt"].rpartition(":")
         self.port = int(port)
         self.api = Api(ready["http"], (self.folder / "admin.token").read_text().strip())
-        return self
 
     @property
     def broker(self) -> list[psutil.Process]:
@@ -232,14 +237,8 @@ class Broker(Process):
         self.priority = Account(PRIORITY_ACCOUNT, accounts[PRIORITY_ACCOUNT])
         super().__init__([mosquitto(), "-c", str(ours / "mosquitto.conf")], folder / "broker.log")
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            wait_listening(self.port, self.child)
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    def _until_ready(self) -> None:
+        wait_listening(self.port, self.child)
 
 
 class PlainBroker(Process):
@@ -254,14 +253,8 @@ class PlainBroker(Process):
         )
         super().__init__([mosquitto(), "-c", str(configuration)], folder / "outside.log")
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            wait_listening(self.port, self.child)
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    def _until_ready(self) -> None:
+        wait_listening(self.port, self.child)
 
 
 class MosquittoSub:
