@@ -309,9 +309,10 @@ class _Connection:
         """Say that we go, and go; a broker that does not answer is not waited for long."""
         said = self.client.publish(topic, offline, qos=1, retain=True)
         deadline_s = self._loop.time() + FAREWELL_S
-        while not said.is_published() and self._loop.time() < deadline_s:
-            if await self.ended(0.02):
-                return
+        with contextlib.suppress(RuntimeError):  # it says so when the connection is gone already
+            while not said.is_published() and self._loop.time() < deadline_s:
+                if await self.ended(0.02):
+                    return
         self.client.disconnect()
         await self.ended(0.2)
 
