@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edge.alarms import AlarmTrack, Step
+from edge.connections import Connections
 from edge.fields import convert
 from protocols.errors import FieldInvalid
 from protocols.model import DutyAct, Name, Text
@@ -99,40 +100,27 @@ class ControlSocket:
 
     def __init__(self, path: Path, device: Device) -> None:
         self._path, self._device = path, device
-        self._callers: set[asyncio.Task[None]] = set()
+        self._callers = Connections(self._call)
 
     async def __aenter__(self) -> ControlSocket:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)  # left by an agent that was killed
         umask = os.umask(0o777 & ~SOCKET_MODE)
         try:
-            self._server = await asyncio.start_unix_server(self._call, self._path)
+            self._server = await asyncio.start_unix_server(self._callers.accept, self._path)
         finally:
             os.umask(umask)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for caller in self._callers:
-            caller.cancel()
-        if self._callers:
-            await asyncio.wait(self._callers)
+        await self._callers.close(self._server)
         self._path.unlink(missing_ok=True)
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._callers.add(task)
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_BODY_BYTES)
-        try:
-            with contextlib.suppress(ConnectionError, h11.LocalProtocolError):
-                await self._answer(http, reader, writer)
-        except asyncio.CancelledError:
-            pass  # the agent stops
-        finally:
-            self._callers.discard(task)
-            writer.close()
+        with contextlib.suppress(ConnectionError, h11.LocalProtocolError):
+            await self._answer(http, reader, writer)
 
     async def _answer(
         self, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import msgspec
 
+from edge.connections import Connections
 from protocols.cloudevents import rfc3339
 from protocols.model import Position
 from simulators.ledger import now_ms
@@ -46,12 +47,12 @@ class Gpsd:
         self._observe = observe
         self._period_s = period_s
         self._watchers: set[asyncio.StreamWriter] = set()
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clients = Connections(self._talk)
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._clients.accept, "127.0.0.1", 0)
         self._ticking = asyncio.create_task(self._tick(), name="gpsd")
         return self
 
@@ -64,9 +65,7 @@ class Gpsd:
         assert self._server is not None
         assert self._ticking is not None
         self._ticking.cancel()
-        self._server.close()
-        for client in self._clients:
-            client.close()
+        await self._clients.close(self._server)
         await asyncio.gather(self._ticking, return_exceptions=True)
 
     @property
@@ -76,7 +75,6 @@ class Gpsd:
         return Address(*self._server.sockets[0].getsockname()[:2])
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.add(writer)
         try:
             writer.write(_line(_VERSION))
             while request := await reader.readline():
@@ -91,8 +89,6 @@ class Gpsd:
             pass  # the client is gone, or sends no lines
         finally:
             self._watchers.discard(writer)
-            self._clients.discard(writer)
-            writer.close()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

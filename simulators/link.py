@@ -7,6 +7,8 @@ import contextlib
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from edge.connections import Connections
+
 CHUNK_BYTES = 4096
 
 
@@ -42,12 +44,12 @@ class Relay:
         self._target = target
         self._latency_s, self._bytes_per_s = latency_s, bytes_per_s
         self._server: asyncio.Server | None = None
-        self._carrying: set[asyncio.Task[None]] = set()
+        self._carried = Connections(self._accept)
         self._cut = False
         self.gate = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._carried.accept, "127.0.0.1", 0)
         return self
 
     async def __aexit__(
@@ -57,8 +59,7 @@ class Relay:
         trace: TracebackType | None,
     ) -> None:
         assert self._server is not None
-        self._server.close()
-        await self._break_all()
+        await self._carried.close(self._server)
 
     @property
     def address(self) -> Address:
@@ -69,30 +70,21 @@ class Relay:
     async def cut(self) -> None:
         """Into the tunnel."""
         self._cut = True
-        await self._break_all()
+        await self._carried.drop()
 
     def restore(self) -> None:
         """Out of the tunnel."""
         self._cut = False
 
-    async def _break_all(self) -> None:
-        for task in self._carrying:
-            task.cancel()
-        await asyncio.gather(*self._carrying, return_exceptions=True)
-
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
             writer.transport.abort()
             return
-        task = asyncio.current_task()
-        assert task is not None
-        self._carrying.add(task)
         try:
             await self._carry_both(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # either end is gone, or the tunnel has it; asyncio awaits nothing of this task
+        except OSError:
+            pass  # either end is gone
         finally:
-            self._carrying.discard(task)
             writer.transport.abort()
 
     async def _carry_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

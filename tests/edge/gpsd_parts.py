@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import gpsd
 import pytest
 
+from edge.connections import Connections
 from edge.sources.gps import Gps
 from protocols.model import Position
 from tests import parts
@@ -34,10 +35,11 @@ class FakeGpsd:
     def __init__(self, port: int = 0, poll: str = "") -> None:
         self.port, self._poll = port, poll
         self._watchers: set[asyncio.StreamWriter] = set()
+        self._clients = Connections(self._serve)
         self.connections: asyncio.Queue[None] = asyncio.Queue()
 
     async def __aenter__(self) -> FakeGpsd:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._clients.accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -47,13 +49,11 @@ class FakeGpsd:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._server.close()
-        self.hang_up()
-        await self._server.wait_closed()
+        await self._clients.close(self._server)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(f"{BANNER}\r\n".encode())
-        with contextlib.suppress(ConnectionError):
+        try:
             while request := await reader.readline():
                 if request.startswith(b"?WATCH"):
                     writer.write(f"{DEVICES}\r\n{WATCHING}\r\n".encode())
@@ -61,8 +61,10 @@ class FakeGpsd:
                     self.connections.put_nowait(None)
                 elif request.startswith(b"?POLL"):
                     writer.write(f"{self._poll}\r\n".encode())
-        self._watchers.discard(writer)
-        writer.close()
+        except ConnectionError:
+            pass  # the client is gone
+        finally:
+            self._watchers.discard(writer)
 
     def say(self, *lines: str | bytes) -> int:
         """To everyone who watches; how many that are."""

@@ -15,6 +15,7 @@ import pytest
 
 from edge.agent import Agent
 from edge.config import Broker, Tls
+from edge.connections import Connections
 from edge.link import BACKOFF_MAX_S, BACKOFF_URGENT_S, STEADY_S, Backoff
 from protocols.native.topics import Up
 from tests import parts
@@ -46,9 +47,12 @@ class Between:
         there_reader, there = await asyncio.open_connection("127.0.0.1", self._broker_port)
         self.writers |= {writer, there}
         there.write(head)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(_pass(reader, there))
-            both.create_task(_pass(there_reader, writer))
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pass(reader, there))
+                both.create_task(_pass(there_reader, writer))
+        finally:
+            there.transport.abort()
 
     def cut(self) -> None:
         """Drop all connections without a word."""
@@ -70,11 +74,12 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[int]:
     port = parts.free_port()
-    server = await asyncio.start_server(handler, "127.0.0.1", port)
+    connections = Connections(handler)
+    server = await asyncio.start_server(connections.accept, "127.0.0.1", port)
     try:
         yield port
     finally:
-        server.close()
+        await connections.close(server)
 
 
 @pytest.mark.parametrize("answer", [CONNACK_V311_REFUSED, b""], ids=["refused", "hung_up"])

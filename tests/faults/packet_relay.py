@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from edge.connections import Connections
 from tests.faults.mqtt import PUBACK, PUBLISH, packet, read_packet
 
 Moment = Literal["publish", "puback", "receipt"]
@@ -24,19 +25,15 @@ class PacketRelay:
         self.held = asyncio.Event()
         self._host, self._broker_port = host, port
         self._server: asyncio.Server
-        self._links: set[asyncio.Task[None]] = set()
+        self._links = Connections(self._serve)
 
     async def __aenter__(self) -> PacketRelay:
-        self._server = await asyncio.start_server(self._serve, self._host, 0)
+        self._server = await asyncio.start_server(self._links.accept, self._host, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for link in self._links:
-            link.cancel()
-        if self._links:
-            await asyncio.wait(self._links)
+        await self._links.close(self._server)
 
     def arm(self, moment: Moment) -> None:
         """Hold that back from now on; ``held`` is set when it has come."""
@@ -45,13 +42,9 @@ class PacketRelay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One device's connection, until either side ends it."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._links.add(task)
-        ends = [writer]
+        to_broker: asyncio.StreamWriter | None = None
         try:
             from_broker, to_broker = await asyncio.open_connection(self._host, self._broker_port)
-            ends.append(to_broker)
             alarms: set[bytes] = set()
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(self._up(reader, to_broker, alarms))
@@ -59,9 +52,8 @@ class PacketRelay:
         except* (OSError, asyncio.IncompleteReadError):
             pass  # one side has gone: so does the other
         finally:
-            self._links.discard(task)
-            for end in ends:
-                end.close()
+            if to_broker is not None:
+                to_broker.close()
 
     async def _up(
         self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, alarms: set[bytes]
