@@ -43,8 +43,7 @@ class Tail(Struct, gc=False):
     least_ms: int = maxsize
     clock_until_ms: int = 0
     offset_ms: int | None = None
-    # Of the group being taken: how many of them, and the newest with its arrival.
-    count: int = 0
+    # Of those taken the quick way: the newest with its arrival.
     fix: Fix | None = None
     received: int = 0
 
@@ -57,10 +56,21 @@ class Tail(Struct, gc=False):
         self.boot, self.window = boot, window
         self.start_over()
 
+    @property
+    def count(self) -> int:
+        """How many were taken the quick way and are not committed yet."""
+        return self.top - self.since + 1
+
+    def commit(self, fix: Fix) -> None:
+        """What was taken the quick way is committed, with this fix as the newest."""
+        self.window.add_range(self.since, self.top)
+        self.twin.take_usual(fix, self.received)
+        self.settle()
+
     def settle(self) -> None:
         """What was taken the quick way is the group's business now, or committed."""
         self.since = self.top + 1
-        self.count, self.fix = 0, None
+        self.fix = None
 
     def start_over(self) -> None:
         """Know of this boot what is committed, and nothing else."""

@@ -112,11 +112,11 @@ class TelemetryPipeline:
             publishes = publishes[:room]
         received = self._now_ms()
         first = size = 0
-        for at, (_, payload, _) in enumerate(publishes):
-            size += len(payload)
+        for at, publish in enumerate(publishes):
+            size += len(publish[4])
             if at > first and (at - first == SLICE_MESSAGES or size > SLICE_BYTES):
                 self._slices.append((received, publishes[first:at]))
-                first, size = at, len(payload)
+                first, size = at, len(publish[4])
         if publishes:
             self._slices.append((received, publishes[first:]))
         self._waiting += len(publishes)
@@ -176,7 +176,7 @@ class TelemetryPipeline:
         decode, entries = codec.decode_usual, group.entries
         taken = 0
         for publish in publishes:
-            topic, payload, _ = publish
+            _, topic, _, _, payload = publish
             tail = usual.get(topic)
             if tail is None or len(payload) > MAX_MESSAGE_BYTES:
                 self._take(group, received, publish)
@@ -206,9 +206,8 @@ class TelemetryPipeline:
                     continue
                 tail.top, tail.t = seq, t
                 tail.sums[seq % RECENT] = hash(found) & MASK
-                if not tail.count:
+                if tail.fix is None:
                     group.tails.append(tail)
-                tail.count += 1
                 tail.fix, tail.received = found, received
                 flags = () if seen_ms <= SKEW_MS else _DELAYED
                 entries.append(Telemetry(tail.device, received, tail.offset_ms, flags, found))
@@ -256,7 +255,7 @@ class TelemetryPipeline:
 
     def _take(self, group: Group, received: int, publish: Publish) -> None:
         """Take one message, whatever it is."""
-        topic, payload, head = publish
+        head, topic, _, _, payload = publish
         arrival = self._arrival(
             topic.decode("utf-8", "replace"), payload, received, qos(head), is_retained(head)
         )
@@ -375,16 +374,16 @@ class TelemetryPipeline:
             window = self._ledger.of(device).window(boot, Lane.TELEMETRY)
             for first, last in numbers.held():
                 window.add_range(first, last)
-        for at, tail in enumerate(group.tails, 1):
-            if tail.fix is not None:
-                window, count = tail.window, tail.count
-                window.add_range(tail.since, tail.top)
-                tail.twin.take_usual(tail.fix, tail.received)
-                tail.settle()
-                self._touched.add(tail.device)
-                self._receipts.telemetry(tail.device, tail.boot, count, has_gap=window.has_gap)
-            if at % SLICE_MESSAGES == 0:
-                await asyncio.sleep(0)
+        owe = self._receipts.telemetry
+        for at in range(0, len(group.tails), SLICE_MESSAGES):
+            some = [tail for tail in group.tails[at : at + SLICE_MESSAGES] if tail.fix is not None]
+            for tail in some:
+                if (fix := tail.fix) is not None:
+                    count = tail.count
+                    tail.commit(fix)
+                    owe(tail.device, tail.boot, count, has_gap=tail.window.has_gap)
+            self._touched.update([tail.device for tail in some])
+            await asyncio.sleep(0)
         for (device, boot), count in group.owed.items():
             self._touched.add(device)
             has_gap = self._ledger.of(device).look(boot, Lane.TELEMETRY).has_gap

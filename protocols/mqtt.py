@@ -9,12 +9,14 @@ Clauses are those of the OASIS MQTT 5.0 specification.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias, cast
 
 from protocols.errors import Malformed, TooLarge
 
-Publish: TypeAlias = tuple[bytes, bytes, int]
-"""Topic, payload and the packet's first byte (3.3.1): a plain tuple, for there are many."""
+Publish: TypeAlias = tuple[int, bytes, bytes, int, bytes]
+"""A PUBLISH's first byte (3.3.1), topic, packet identifier (none at QoS 0), the byte where the
+length of its properties begins, payload: a plain tuple, for there are many."""
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
 PINGREQ = b"\xc0\x00"
@@ -63,15 +65,6 @@ class Heard(NamedTuple):
     acknowledgements: bytes
 
 
-class _Plan(NamedTuple):
-    """Where the parts of a PUBLISH lie that starts with certain six bytes, from its first one."""
-
-    topic_from: int
-    topic_to: int
-    payload_from: int
-    stop: int
-
-
 class Listener:
     """Takes the broker's bytes apart, however they were cut."""
 
@@ -79,7 +72,7 @@ class Listener:
         self._rest = b""
         # The first six bytes of a PUBLISH tell its form, and there are few: QoS, length, length
         # of the topic. To look a form up is quicker than to work it out.
-        self._plans: dict[bytes, _Plan] = {}
+        self._forms: dict[bytes, tuple[Callable[[bytes, int], Publish], int]] = {}
 
     def feed(self, data: bytes) -> Heard:
         """The whole packets in what has come so far. Raise ProtocolError: the stream is broken."""
@@ -88,10 +81,10 @@ class Listener:
         publishes: list[Publish] = []
         packets: list[Packet] = []
         acknowledgements = bytearray()
-        at, end, plans = 0, len(data), self._plans
+        at, end, forms = 0, len(data), self._forms
         while at < end:
-            plan = plans.get(data[at : at + _FORM_BYTES])
-            if plan is None:
+            form = forms.get(data[at : at + _FORM_BYTES])
+            if form is None:
                 kind, body, stop = _frame(data, at)
                 if stop > end:
                     break
@@ -101,33 +94,33 @@ class Listener:
                     packets.append(Packet(kind, data[body:stop]))
                     at = stop
                 continue
-            topic_from, topic_to, payload_from, stop = plan
-            if at + stop > end:
+            unpack, size = form
+            stop = at + size
+            if stop > end:
                 break
-            head = data[at]
-            if head & 0x06:
-                acknowledgements += b"\x40\x02" + data[at + topic_to : at + topic_to + 2]
-            payload_at = at + payload_from
-            if data[payload_at - 1]:
-                payload_at = _after_properties(data, payload_at - 1, at + stop)
-            publishes.append(
-                (data[at + topic_from : at + topic_to], data[payload_at : at + stop], head)
-            )
-            at += stop
+            publish = unpack(data, at)
+            if publish[2]:
+                acknowledgements += b"\x40\x02" + publish[2]
+            if publish[3]:
+                publish = _without_properties(publish)
+            publishes.append(publish)
+            at = stop
         self._rest = data[at:]
         return Heard(publishes, packets, bytes(acknowledgements))
 
     def _learn(self, data: bytes, at: int, body: int, stop: int) -> None:
         """Keep the form of the PUBLISH that starts at ``at``, its variable header at ``body``."""
-        topic_from = body + 2
-        topic_to = topic_from + int.from_bytes(data[body:topic_from])
-        payload_from = topic_to + (3 if data[at] & 0x06 else 1)  # one byte: no properties
-        if payload_from > stop:
+        before = body + 1 - at
+        topic = int.from_bytes(data[body : body + 2])
+        number = 2 if data[at] & 0x06 else 0
+        payload = stop - at - before - 2 - topic - number
+        if payload < 0:
             raise Malformed(f"a PUBLISH of {stop - at} bytes is shorter than it says")
-        if len(self._plans) >= _FORMS_KEPT:
-            self._plans.clear()
-        form = data[at : at + _FORM_BYTES]
-        self._plans[form] = _Plan(topic_from - at, topic_to - at, payload_from - at, stop - at)
+        if len(self._forms) >= _FORMS_KEPT:
+            self._forms.clear()
+        form = struct.Struct(f"B{before}x{topic}s{number}sB{payload}s")
+        unpack = cast("Callable[[bytes, int], Publish]", form.unpack_from)
+        self._forms[data[at : at + _FORM_BYTES]] = unpack, form.size
 
 
 def qos(head: int) -> int:
@@ -222,12 +215,13 @@ def _frame(data: bytes, at: int) -> tuple[int, int, int]:
     return data[at] >> 4, body, body + length
 
 
-def _after_properties(data: bytes, at: int, stop: int) -> int:
-    """Where the payload starts of a PUBLISH whose properties' length stands at ``at``."""
-    length, after = _variable_int(data, at) or (0, stop + 1)
-    if after + length > stop:
+def _without_properties(publish: Publish) -> Publish:
+    """The PUBLISH with nothing but its payload where its properties and its payload stood."""
+    head, topic, number, first, rest = publish
+    length, after = _variable_int(bytes([first]) + rest, 0) or (0, len(rest) + 2)
+    if after + length > len(rest) + 1:
         raise Malformed("a PUBLISH ends within its properties")
-    return after + length
+    return head, topic, number, 0, rest[after - 1 + length :]
 
 
 def _variable_int(data: bytes, at: int) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ texts stand as numbers of a list of the table's own.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar, cast
@@ -163,15 +164,23 @@ def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], in
 
 def _decimals(messages: Sequence[Fix], absent: NDArray[np.int64]) -> Decimals:
     """Their decimals, 0 for None, which is marked in ``absent``."""
-    columns = [list(map(attrgetter(name), messages)) for name in DECIMALS]
-    decimals = np.array(columns, np.float64)
+    decimals = np.empty((len(DECIMALS), len(messages)))
+    # Five times as quick as to make an array of a list, but None is no double.
+    doubles = struct.Struct(f"{len(messages)}d")
+    for line, name in zip(decimals, DECIMALS, strict=True):
+        column = list(map(attrgetter(name), messages))
+        try:
+            line[:] = np.frombuffer(doubles.pack(*column))
+        except struct.error:
+            line[:] = column  # with NaN for None
     is_none = ~np.isfinite(decimals)
-    for name, column, line in zip(DECIMALS, columns, is_none, strict=True):
-        if line.any():
-            if np.count_nonzero(line) != column.count(None):
+    if is_none.any():
+        for name, line in zip(DECIMALS, is_none, strict=True):
+            known = [getattr(messages[at], name) for at in np.flatnonzero(line).tolist()]
+            if known.count(None) != len(known):
                 raise Unfit(name)
-            absent |= np.where(line, _BITS[name], 0)
-    decimals[is_none] = 0.0
+            absent |= np.where(line, _BITS.get(name, 0), 0)
+        decimals[is_none] = 0.0
     return decimals
 
 

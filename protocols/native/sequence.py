@@ -43,10 +43,10 @@ class Window(Struct, gc=False):
     def add_range(self, first: int, last: int) -> None:
         """Take the numbers from first to last, some of which may be held; none if last < first."""
         islands = self._islands
-        if first == self.held_to + 1 and not islands:
-            self.held_to = max(last, self.held_to)
-            return
         if last <= self.held_to or last < first:
+            return
+        if first == self.held_to + 1 and not islands:
+            self.held_to = last
             return
         # Everything that touches [first - 1, last + 1] melts into one range.
         low = bisect_right(islands, first - 2)

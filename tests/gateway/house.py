@@ -100,7 +100,8 @@ class House:
         """Telemetry comes in, one payload each, and is taken as one group."""
         for message in messages:
             payload = message if isinstance(message, bytes) else msgpack.packb(message)
-            self.telemetry.offer([(f"field/v1/{device}/up/{channel}".encode(), payload, 0x30)])
+            topic = f"field/v1/{device}/up/{channel}".encode()
+            self.telemetry.offer([(0x30, topic, b"", 0, payload)])
         await self.telemetry.take_group()
 
     async def events(self, *types: str) -> list[Event]:

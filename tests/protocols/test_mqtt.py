@@ -25,15 +25,15 @@ STREAM = QOS0 + b"\xd0\x00" + QOS1 + WITH_PROPERTIES + LONG
 def test_publishes_come_out_with_what_is_to_be_acknowledged() -> None:
     heard = mqtt.Listener().feed(STREAM)
     assert heard.publishes == [
-        (TOPIC, b"abc", 0x30),
-        (TOPIC, b"def", 0x32),
-        (TOPIC, b"g", 0x31),
-        (TOPIC, b"x" * 176, 0x30),
+        (0x30, TOPIC, b"", 0, b"abc"),
+        (0x32, TOPIC, b"\x01\x02", 0, b"def"),
+        (0x31, TOPIC, b"", 0, b"g"),
+        (0x30, TOPIC, b"", 0, b"x" * 176),
     ]
     assert heard.packets == [mqtt.Packet(mqtt.PINGRESP, b"")]
     assert heard.acknowledgements == b"\x40\x02\x01\x02"
-    assert [mqtt.qos(head) for _, _, head in heard.publishes] == [0, 1, 0, 0]
-    assert [mqtt.is_retained(head) for _, _, head in heard.publishes] == [False, False, True, False]
+    assert [mqtt.qos(head) for head, *_ in heard.publishes] == [0, 1, 0, 0]
+    assert [mqtt.is_retained(head) for head, *_ in heard.publishes] == [False, False, True, False]
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
@@ -51,7 +51,7 @@ def test_however_the_bytes_are_cut_the_packets_are_the_same(cuts: list[int]) -> 
 def test_byte_by_byte_a_message_comes_out_with_its_last_byte() -> None:
     listener = mqtt.Listener()
     assert all(not listener.feed(bytes([byte])).publishes for byte in LONG[:-1])
-    assert listener.feed(LONG[-1:]).publishes == [(TOPIC, b"x" * 176, 0x30)]
+    assert listener.feed(LONG[-1:]).publishes == [(0x30, TOPIC, b"", 0, b"x" * 176)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_publish_of_ours_is_as_the_specification_has_it() -> None:
     packet = mqtt.publish("a/b", b"xyz", number=258, expiry_s=60)
     assert packet == b"\x32\x10\x00\x03a/b\x01\x02\x05\x02\x00\x00\x00\x3cxyz"
     assert mqtt.again(packet) == b"\x3a" + packet[1:]
-    assert mqtt.Listener().feed(packet).publishes == [(b"a/b", b"xyz", 0x32)]
+    assert mqtt.Listener().feed(packet).publishes == [(0x32, b"a/b", b"\x01\x02", 0, b"xyz")]
 
 
 def test_the_broker_may_demand_a_keepalive_of_its_own() -> None:
