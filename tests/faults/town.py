@@ -16,6 +16,7 @@ from fieldgate.verification import Proof
 from gateway.registry import Device, Registry, Role
 from simulators import ledger
 from simulators.ledger import Latency, Line
+from tests.faults.agent import Agent
 from tests.faults.experiment import Trial
 from tests.faults.field import Plan
 from tests.faults.parts import Core, FieldPart, Gateway, Part, steady_port, until
@@ -203,6 +204,30 @@ class Town:
     async def add_device(self, device: str, kind: str) -> str:
         """Register a device that is not the field's, while the gateway runs; its password."""
         return str(await self._said("password", "device", "add", device, "--kind", kind))
+
+    async def agent(
+        self,
+        device: str,
+        *,
+        port: int | None = None,
+        spool: Path | None = None,
+        wrap: Sequence[str] = (),
+    ) -> Agent:
+        """The agent of a new device, to be entered; whoever has it presses and judges.
+
+        ``port``: of a relay before the broker. ``spool``: its folder, if not in the trial's.
+        """
+        folder = self.trial.folder
+        return Agent(
+            device,
+            await self.add_device(device, "vehicle_terminal"),
+            host=self.gateway.host,
+            port=port or self.gateway.mqtt_port,
+            spool=spool or folder / "spool",
+            folder=folder,
+            logs=self.logs,
+            wrap=wrap,
+        )
 
     async def judge(
         self,

@@ -28,14 +28,8 @@ async def agent_killed(trial: Trial) -> None:
     async with (
         Town(trial, boxes=1, cars=0, alarms_per_s=0.5, positions_per_s=0) as town,
         PacketRelay(town.gateway.host, town.gateway.mqtt_port) as relay,
-        contextlib.AsyncExitStack() as stack,
+        await town.agent("car-agent", port=relay.port) as agent,
     ):
-        agent = Agent(
-            "car-agent", await town.add_device("car-agent", "vehicle_terminal"),
-            host=town.gateway.host, port=relay.port,
-            spool=trial.folder / "spool", folder=trial.folder, logs=town.logs,
-        )  # fmt: skip
-        await stack.enter_async_context(agent)
         held: list[str | None] = []
         for moment in ("publish", "puback", "receipt"):
             for _ in range(rounds):

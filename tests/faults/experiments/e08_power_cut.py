@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from tests.faults.agent import Agent
 from tests.faults.disk import Disk
@@ -37,14 +36,8 @@ async def power_cut(trial: Trial) -> None:
         Town(
             trial, boxes=5, cars=4, alarms_per_s=8, positions_per_s=60, data=below.folder / "data"
         ) as town,
-        contextlib.AsyncExitStack() as stack,
+        await town.agent("car-agent", spool=beside.folder / "spool") as agent,
     ):
-        password = await town.add_device("car-agent", "vehicle_terminal")
-        agent = Agent(
-            "car-agent", password, host=town.gateway.host, port=town.gateway.mqtt_port,
-            spool=beside.folder / "spool", folder=folder, logs=town.logs,
-        )  # fmt: skip
-        await stack.enter_async_context(agent)
         pressing = asyncio.create_task(_press_always(agent), name="presses of the agent")
         for _ in range(trial.pick(full=50, short=3)):
             # Random moments are the point, of each disk its own.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.faults.agent import Agent
 from tests.faults.clock import SEEN_WITHIN_S, WallClock
 from tests.faults.experiment import Trial, experiment
 from tests.faults.town import Town
@@ -51,18 +50,8 @@ async def device_clock(trial: Trial) -> None:
     clock = WallClock(trial, "agent")
     stuck: list[str] = []
     async with Town(trial, boxes=1, cars=0, alarms_per_s=1, positions_per_s=0) as town:
-        agent = Agent(
-            "car-19",
-            await town.add_device("car-19", "vehicle_terminal"),
-            host=town.gateway.host,
-            port=town.gateway.mqtt_port,
-            spool=trial.folder / "spool",
-            folder=trial.folder,
-            logs=town.logs,
-            wrap=["env", *(f"{name}={value}" for name, value in clock.env.items())],
-        )
-        await agent.start()
-        try:
+        wrap = ["env", *(f"{name}={value}" for name, value in clock.env.items())]
+        async with await town.agent("car-19", wrap=wrap) as agent:
             for name, ahead_s in clock.jumps.items():
                 clock.set(ahead_s)
                 await asyncio.sleep(SEEN_WITHIN_S)
@@ -78,9 +67,7 @@ async def device_clock(trial: Trial) -> None:
             trial.liveness("receipted within 10 s", not stuck, ", ".join(stuck))
             raised = await town.gateway.events("alarm.raised")
             agent.judge(trial, raised)
-            await _flagged(trial, town, "its alarms", "car-19")
-        finally:
-            await agent.stop()
+            await _flagged(trial, town, "its alarms", agent.device)
         await town.judge(besides=agent.ids(raised))
 
 

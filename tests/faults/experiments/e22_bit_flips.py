@@ -92,17 +92,7 @@ def _size(path: Path) -> int:
 async def spool_bits_flip(trial: Trial) -> None:
     times = trial.pick(full=10, short=2)
     async with Town(trial, boxes=2, cars=1, alarms_per_s=1, positions_per_s=2) as town:
-        agent = Agent(
-            "car-22",
-            await town.add_device("car-22", "vehicle_terminal"),
-            host=town.gateway.host,
-            port=town.gateway.mqtt_port,
-            spool=trial.folder / "spool",
-            folder=trial.folder,
-            logs=town.logs,
-        )
-        await agent.start()
-        try:
+        async with await town.agent("car-22") as agent:
             for number in range(times):
                 town.gateway.signal(signal.SIGSTOP)  # so that all stays in the spool
                 for _ in range(SPOOLED_PRESSES):
@@ -118,8 +108,6 @@ async def spool_bits_flip(trial: Trial) -> None:
                     break
             trial.liveness("all goes out", number == times - 1, f"{number + 1} times")
             ids = await _judge(trial, town, agent)
-        finally:
-            await agent.stop()
         await town.judge(besides=ids)
 
 
