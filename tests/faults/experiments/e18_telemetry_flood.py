@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any
 
 import msgpack
 
@@ -13,8 +12,9 @@ from gateway.registry import Device, Registry
 from gateway.telemetry import MAX_WAITING
 from simulators.ledger import now_ms
 from tests.faults.experiment import Trial, experiment
+from tests.faults.flooder import Flooder
 from tests.faults.metrics import metrics
-from tests.faults.mqtt import PUBLISH, Connection, packet, text
+from tests.faults.mqtt import PUBLISH, packet, text
 from tests.faults.parts import until
 from tests.faults.town import Town, judge_latency
 
@@ -23,26 +23,16 @@ DEVICES = 200
 BURST = 250
 """So many positions a device sends before it is the next one's turn."""
 
-BATCH = 200
 LIMIT_S = 2.0
 RECOVERED_WITHIN_S = 90.0
 
 
-class Car:
-    """Reports positions at QoS 0 and sends again what a receipt says is missing."""
+class Car(Flooder):
+    """Reports positions at QoS 0, and goes on until all are there."""
 
     def __init__(self, town: Town, device: str, password: str, count: int) -> None:
-        self._boot, self._count = int(time.time()), count
-        self._up, self._down = (f"field/v1/{device}/{way}/" for way in ("up", "dn"))
-        self._place = {"lat": 24.5, "lon": 117.65, "fix": 3, "t": now_ms()}
-        self.held_to = self.asked = 0
-        self._newest = count
-        self.link = Connection(
-            town.gateway.host, town.gateway.mqtt_port, client=device, password=password,
-            will_topic=f"{self._up}presence",
-            will=msgpack.packb({"online": False, "boot": self._boot}),
-            on_message=self._take, on_puback=lambda _: None,
-        )  # fmt: skip
+        super().__init__(town, device, password)
+        self._count = self._newest = count
 
     @property
     def is_whole(self) -> bool:
@@ -51,36 +41,17 @@ class Car:
 
     def bursts(self) -> list[bytes]:
         """What it sends, encoded before the clock runs."""
-        topic = text(f"{self._up}pos")
+        topic = text(f"{self.up}pos")
         packets = [
-            packet(PUBLISH, 0, topic + msgpack.packb(self._keys(seq)))
+            packet(PUBLISH, 0, topic + msgpack.packb(self.position(seq)))
             for seq in range(1, self._count + 1)
         ]
         return [b"".join(packets[at : at + BURST]) for at in range(0, self._count, BURST)]
 
-    def listen(self) -> None:
-        """Ask for receipts."""
-        self.link.subscribe(f"{self._down}#")
-
-    def report(self) -> None:
+    def go_on(self) -> None:
         """One more position: the last ones lost are seen only by what comes after them."""
         self._newest += 1
-        self.link.publish(f"{self._up}pos", msgpack.packb(self._keys(self._newest)), qos=1)
-
-    def _keys(self, seq: int) -> dict[str, Any]:
-        return {"boot": self._boot, "seq": seq, **self._place}
-
-    def _take(self, topic: str, payload: bytes) -> None:
-        if topic != f"{self._down}receipt":
-            return
-        receipt = msgpack.unpackb(payload)
-        self.held_to = max(self.held_to, receipt["t"])
-        ranges = receipt.get("miss", {}).get("t", [])
-        missing = [seq for first, last in ranges for seq in range(first, last + 1)]
-        self.asked += len(missing)
-        for at in range(0, len(missing), BATCH):
-            fixes = [self._keys(seq) for seq in missing[at : at + BATCH]]
-            self.link.publish(f"{self._up}pos", msgpack.packb(fixes), qos=1)
+        self.report(self._newest)
 
 
 @experiment(
@@ -117,7 +88,7 @@ async def telemetry_flood(trial: Trial) -> None:
             async def whole() -> bool:
                 for car in cars:
                     if not car.is_whole:
-                        car.report()
+                        car.go_on()
                 return all(car.is_whole for car in cars)
 
             in_time = await until(whole, RECOVERED_WITHIN_S, every_s=1.0)
@@ -130,7 +101,7 @@ async def telemetry_flood(trial: Trial) -> None:
             f"{held} of {count * DEVICES} after {time.monotonic() - began_s:.0f} s",
         )  # fmt: skip
         shed = (await metrics(town.gateway))["fieldgate_telemetry_shed_total"]
-        asked = sum(car.asked for car in cars)
+        asked = sum(len(car.asked) for car in cars)
         trial.safety("telemetry was shed, and counted", shed > 0, f"{shed:.0f}")
         trial.safety("and asked for again", asked > 0, asked)
         await town.judge()

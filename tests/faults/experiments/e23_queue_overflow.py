@@ -5,98 +5,53 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
-import time
-from collections.abc import Iterator
-from typing import Any
-
-import msgpack
 
 from gateway.registry import Device, Registry
 from tests.faults.experiment import Trial, experiment
-from tests.faults.mqtt import Connection
+from tests.faults.flooder import Flooder
 from tests.faults.town import Town
 from tests.faults.waits import seconds_until, shown
 
 MESSAGES = 100_000
 BEYOND = 20_000  # more than the broker keeps
 WINDOW = 10_000  # PUBLISH without a PUBACK: 65,535 packet ids are not to run out
-BATCH = 200
 RECOVERED_WITHIN_S = 60.0
 
 
-class Flood:
-    """A device that reports at QoS 1 as fast as the broker takes it, and resends what is asked."""
+class Flood(Flooder):
+    """Reports at QoS 1 as fast as the broker takes it."""
 
     def __init__(self, town: Town, device: str, password: str) -> None:
-        self._device, self._boot = device, int(time.time())
-        self._up, self._down = (f"field/v1/{device}/{way}/" for way in ("up", "dn"))
-        self._place = {"lat": 24.5, "lon": 117.65, "fix": 3, "t": int(time.time() * 1000)}
+        super().__init__(town, device, password)
         self._acknowledged = asyncio.Condition()
-        self.sent = self.pubacks = 0
-        self.held_to = 0
-        self.asked: set[int] = set()
-        will = msgpack.packb({"online": False, "boot": self._boot})
-        self.link = Connection(
-            town.gateway.host, town.gateway.mqtt_port, client=device, password=password,
-            will_topic=f"{self._up}presence", will=will,
-            on_message=self._take, on_puback=self._on_puback,
-        )  # fmt: skip
 
     async def send(self, count: int) -> None:
         """Report so many positions, each in a message of its own."""
-        self.link.subscribe(f"{self._down}#")
+        self.listen()
         for seq in range(1, count + 1):
-            self.link.publish(f"{self._up}pos", msgpack.packb(self._keys(seq)), qos=1)
-            self.sent += 1
+            self.report(seq)
             if seq % 500 == 0:
                 await self._until_acknowledged(self.sent - WINDOW)
         await self._until_acknowledged(self.sent)
+
+    async def go_on(self) -> None:
+        """Report as a car does: what was dropped at the end shows only by what comes after."""
+        for seq in itertools.count(MESSAGES + BEYOND + 1):
+            self.report(seq)
+            await asyncio.sleep(1)
 
     async def _until_acknowledged(self, count: int) -> None:
         async with self._acknowledged:
             await self._acknowledged.wait_for(lambda: self.pubacks >= count)
 
-    def _on_puback(self, _: int) -> None:
-        self.pubacks += 1
+    def _on_puback(self, packet_id: int) -> None:
+        super()._on_puback(packet_id)
         if self.pubacks % 500 == 0 or self.pubacks == self.sent:
             asyncio.get_running_loop().create_task(self._tell())
 
     async def _tell(self) -> None:
         async with self._acknowledged:
             self._acknowledged.notify_all()
-
-    def _keys(self, seq: int) -> dict[str, Any]:
-        return {"boot": self._boot, "seq": seq, **self._place}
-
-    def _take(self, topic: str, payload: bytes) -> None:
-        if topic != f"{self._down}receipt":
-            return
-        receipt = msgpack.unpackb(payload)
-        if receipt["boot"] != self._boot:
-            return
-        self.held_to = max(self.held_to, receipt["t"])
-        numbers = [
-            seq
-            for first, last in receipt.get("miss", {}).get("t", [])
-            for seq in range(first, last + 1)
-        ]
-        self.asked.update(numbers)
-        for batch in _batches(numbers):
-            fixes = msgpack.packb([self._keys(seq) for seq in batch])
-            self.sent += 1
-            self.link.publish(f"{self._up}pos", fixes, qos=1)
-
-    async def go_on(self) -> None:
-        """Report as a car does: what was dropped at the end shows only by what comes after."""
-        for seq in itertools.count(MESSAGES + BEYOND + 1):
-            self.sent += 1
-            self.link.publish(f"{self._up}pos", msgpack.packb(self._keys(seq)), qos=1)
-            await asyncio.sleep(1)
-
-
-def _batches(numbers: list[int]) -> Iterator[list[int]]:
-    for at in range(0, len(numbers), BATCH):
-        yield numbers[at : at + BATCH]
 
 
 @experiment(
