@@ -121,7 +121,7 @@ class Boxes:
         in_time = bool(await until(held, within_s))
         dropped = sum([sum((await box.state())["dropped"].values()) for box in self.each])
         trial = self._town.trial
-        trial.liveness(f"no number missing within {within_s:g} s", in_time, in_time)
+        trial.liveness(f"no number missing within {within_s:g} s", in_time)
         trial.safety("messages that boxes gave up", not dropped, dropped)
         await self._account()
         return await self._town.judge(within_s=within_s)

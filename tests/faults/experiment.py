@@ -69,14 +69,15 @@ class Trial:
         """Note whether nothing wrong happened."""
         self._note(Check("safety", what, held, str(figure)))
 
-    def liveness(self, what: str, held: bool, figure: object) -> None:
-        """Note whether the right thing happened in time."""
-        self._note(Check("liveness", what, held, str(figure)))
+    def liveness(self, what: str, held: bool, figure: object = None) -> None:
+        """Note whether the right thing happened in time; without a figure "yes" or "no"."""
+        seen = ("no", "yes")[held] if figure is None else str(figure)
+        self._note(Check("liveness", what, held, seen))
 
     def require(self, what: str, held: bool) -> None:
         """Note a liveness only where it is violated: it is asked again and again."""
         if not held:
-            self.liveness(what, held, "not")
+            self.liveness(what, held)
 
     def figure(self, text: str) -> None:
         """Note a figure that is shown and not judged."""

@@ -15,7 +15,7 @@ import msgspec
 from fieldgate.verification import Proof
 from gateway.registry import Device, Registry, Role
 from simulators import ledger
-from simulators.ledger import Latency, Line
+from simulators.ledger import Dispatched, Latency, Line, Receipted
 from tests.faults.agent import Agent
 from tests.faults.experiment import Trial
 from tests.faults.field import Plan
@@ -26,8 +26,8 @@ FED = ["alarm.raised", "alarm.updated", "alarm.stage", "duty"]
 
 
 class Wait(NamedTuple):
-    """A press: when, whether its device had its link, and how long until the dispatch core had
-    it, if it has."""
+    """A press: when, whether its device had its link, and how long until it came as far as is
+    asked, if it has."""
 
     id: str
     pressed_ms: int
@@ -157,23 +157,17 @@ class Town:
         devices = (await self.gateway.get("/api/v1/ledger"))["devices"]
         return sum(device["duplicates"] for device in devices)
 
-    def waits(self) -> list[Wait]:
-        """Each press so far, and how long it took to the dispatch core."""
+    def waits(self, to: type[Dispatched | Receipted] = Dispatched) -> list[Wait]:
+        """Each press so far, and how long it took to the dispatch core, or to its receipt."""
         pressed: dict[str, ledger.Pressed] = {}
-        dispatched: dict[str, int] = {}
+        reached: dict[str, int] = {}
         for line in self.lines():
-            match line:
-                case ledger.Pressed():
-                    pressed[line.id] = line
-                case ledger.Dispatched():
-                    dispatched[line.id] = min(line.at, dispatched.get(line.id, line.at))
+            if isinstance(line, ledger.Pressed):
+                pressed[line.id] = line
+            elif isinstance(line, to):
+                reached[line.id] = min(line.at, reached.get(line.id, line.at))
         return [
-            Wait(
-                id_,
-                press.at,
-                press.online,
-                dispatched[id_] - press.at if id_ in dispatched else None,
-            )
+            Wait(id_, press.at, press.online, reached[id_] - press.at if id_ in reached else None)
             for id_, press in pressed.items()
         ]
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from simulators import ledger
-from simulators.ledger import Dispatched, Latency, Pressed, Receipted, now_ms
-from tests.faults.town import Town
+from simulators.ledger import Dispatched, Receipted, now_ms
+from tests.faults.parts import until
+from tests.faults.town import Town, Wait
 
 
 class Span:
@@ -23,23 +24,18 @@ class Span:
     async def __aexit__(self, *_: object) -> None:
         self.ended_ms = now_ms()
 
-    def dispatched(self, town: Town) -> Latency | None:
-        """Press to dispatch core, of alarms pressed in the span that have reached it."""
-        return self._latency(town, Dispatched)
+    def waits(self, town: Town, to: type[Dispatched | Receipted] = Dispatched) -> list[Wait]:
+        """What was pressed in the span, and how long it took so far."""
+        return [wait for wait in town.waits(to) if self.began_ms <= wait.pressed_ms < self.ended_ms]
 
-    def receipted(self, town: Town) -> Latency | None:
-        """Press to receipt, of alarms pressed in the span that have one."""
-        return self._latency(town, Receipted)
+    async def receipts(self, town: Town, *, within_s: float) -> list[Wait]:
+        """The same to the receipt, once all have theirs or that long has passed."""
 
-    def _latency(self, town: Town, what: type[Dispatched] | type[Receipted]) -> Latency | None:
-        pressed: dict[str, int] = {}
-        reached: dict[str, int] = {}
-        for line in town.lines():
-            if isinstance(line, Pressed) and self.began_ms <= line.at < self.ended_ms:
-                pressed[line.id] = line.at
-            elif isinstance(line, what):
-                reached[line.id] = min(line.at, reached.get(line.id, line.at))
-        return Latency.of(reached[id_] - at for id_, at in pressed.items() if id_ in reached)
+        async def all_have() -> bool:
+            return all(wait.waited_ms is not None for wait in self.waits(town, Receipted))
+
+        await until(all_have, within_s)
+        return self.waits(town, Receipted)
 
 
 def receipts_between(town: Town, since_ms: int, until_ms: int) -> list[str]:

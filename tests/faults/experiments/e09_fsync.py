@@ -8,11 +8,11 @@ from simulators.ledger import now_ms
 from tests.faults.experiment import Trial, experiment
 from tests.faults.fsync import Fsync
 from tests.faults.metrics import metric
-from tests.faults.town import Town, milliseconds
+from tests.faults.town import Town, judge_latency
 from tests.faults.waits import Span, receipts_between, seconds_until
 
 STOPS_WITHIN_MS = 1000
-ALARM_P99_MS = 2000
+ALARM_P99_S = 2.0
 DELAY_MS = 500
 
 
@@ -46,7 +46,7 @@ async def fsync_fails(trial: Trial) -> None:
             fsync.heal()
             # What was on its way to the device when the disk failed may still be noted.
             false += receipts_between(town, failed_ms + 300, healed_ms)
-            trial.liveness("receipts go on", await town.field.receipts_go_on(20), "")
+            trial.liveness("receipts go on", await town.field.receipts_go_on(20))
         trial.safety("receipts while fsync fails", not false, f"{len(false)}")
         trial.liveness(
             "says so within 1 s",
@@ -78,11 +78,6 @@ async def fsync_slow(trial: Trial) -> None:
         held_ms = slow.ended_ms - slow.began_ms
         trial.figure(f"{fsync.delayed} calls of fsync delayed by {DELAY_MS} ms in {held_ms} ms")
         await town.judge()
-        alarms = slow.dispatched(town)
-        trial.liveness(
-            "alarms p99 within 2 s meanwhile",
-            alarms is not None and alarms.p99 <= ALARM_P99_MS,
-            "none" if alarms is None else f"{milliseconds(alarms)} ({alarms.count})",
-        )
+        judge_latency(trial, slow.waits(town), limit_s=ALARM_P99_S, of="meanwhile")
         shed = await metric(town.gateway, "fieldgate_telemetry_shed_total")
         trial.figure(f"{shed:.0f} positions shed, asked for again")

@@ -12,12 +12,12 @@ from tests.faults.disk import Disk
 from tests.faults.experiment import Trial, experiment
 from tests.faults.metrics import metric, metrics
 from tests.faults.small_disk import SmallDisk
-from tests.faults.town import Town, milliseconds
+from tests.faults.town import Town, judge_latency
 from tests.faults.waits import Span, receipts_between, seconds_until, shown
 
 SAYS_SO_WITHIN_S = 5.0
 RECOVERS_WITHIN_S = 20.0
-ALARM_P99_MS = 2000
+ALARM_P99_S = 2.0
 SIZE_MIB = 160  # the reserve is at most a twentieth of it: 8 MiB
 RESERVE_BYTES = SIZE_MIB * (1 << 20) // 20
 FILES = 600
@@ -61,7 +61,7 @@ async def disk_full(trial: Trial) -> None:
         went_on = await town.field.wait(
             lambda state: state.positions - state.positions_waiting > waiting, 15
         )
-        trial.liveness("positions still come in then", went_on, "")
+        trial.liveness("positions still come in then", went_on)
 
         await _without_room(trial, town, disk.fill, "disk full")
 
@@ -118,7 +118,7 @@ async def disk_read_only(trial: Trial) -> None:
         await town.gateway.kill()  # as its operator does to mount it anew
         await disk.come_back()
         await town.gateway.start()
-        trial.liveness("alarms go on once it is writable", await _receipts_go_on(town), "")
+        trial.liveness("alarms go on once it is writable", await _receipts_go_on(town))
         await town.judge()
 
 
@@ -155,14 +155,10 @@ async def _without_room(trial: Trial, town: Town, take_all: Callable[[], None], 
             lambda: _says(town, "telemetry_off", "reserve_released"), SAYS_SO_WITHIN_S
         )
         trial.liveness(f"{what}: health says so within 5 s", took is not None, shown(took))
-        trial.liveness(f"{what}: alarms go on", await _receipts_go_on(town), "")
+        trial.liveness(f"{what}: alarms go on", await _receipts_go_on(town))
         await asyncio.sleep(trial.pick(full=8, short=4))
-    alarms = full.receipted(town)
-    trial.liveness(
-        f"{what}: alarms p99 within 2 s",
-        alarms is not None and alarms.p99 <= ALARM_P99_MS,
-        "none" if alarms is None else f"{milliseconds(alarms)} ({alarms.count})",
-    )
+    receipts = await full.receipts(town, within_s=ALARM_P99_S)
+    judge_latency(trial, receipts, limit_s=ALARM_P99_S, of=what)
     refused = await metric(town.gateway, "fieldgate_disk_refused_total") - refused
     trial.liveness(f"{what}: positions give way", refused > 0, f"{refused:.0f} not taken")
 
@@ -171,7 +167,7 @@ async def _recovers(trial: Trial, town: Town, give_back: Callable[[], object]) -
     give_back()
     took = await seconds_until(lambda: _is_well(town), RECOVERS_WITHIN_S)
     trial.liveness("recovers by itself", took is not None, shown(took))
-    trial.liveness("alarms go on", await _receipts_go_on(town), "")
+    trial.liveness("alarms go on", await _receipts_go_on(town))
 
 
 async def _receipts_go_on(town: Town) -> bool:

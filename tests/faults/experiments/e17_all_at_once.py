@@ -8,10 +8,10 @@ import signal
 import time
 from functools import partial
 
-from simulators.ledger import now_ms
 from tests.faults.experiment import Trial, experiment
 from tests.faults.field import State
 from tests.faults.town import Town, judge_latency
+from tests.faults.waits import Span
 
 BOXES, CARS = 100, 900
 BACK_WITHIN_S = 60.0
@@ -32,24 +32,23 @@ AFTER_S = 3.0
 async def all_at_once(trial: Trial) -> None:
     """The broker is killed. Devices press all the time, whether they have their link or not;
     an alarm of one that has none waits for its turn to come back, which is judged by itself."""
-    storms_ms: list[range] = []
+    storms: list[Span] = []
     backs_s: list[float] = []
     async with Town(
         trial, boxes=BOXES, cars=CARS, alarms_per_s=40, positions_per_s=100, backoff_max_s=0.3
     ) as town:
         for _ in range(trial.pick(full=5, short=2)):
             await asyncio.sleep(trial.rng.uniform(1, 2))
-            began_s, began_ms = time.monotonic(), now_ms()
-            due = town.field.state.connects + BOXES + CARS
-            os.kill(await town.gateway.broker(), signal.SIGKILL)
-            back = await town.field.wait(partial(_are_back, due=due), BACK_WITHIN_S)
-            backs_s.append(time.monotonic() - began_s if back else float("inf"))
-            await asyncio.sleep(AFTER_S)
-            storms_ms.append(range(began_ms, now_ms()))
+            async with Span() as storm:
+                began_s = time.monotonic()
+                due = town.field.state.connects + BOXES + CARS
+                os.kill(await town.gateway.broker(), signal.SIGKILL)
+                back = await town.field.wait(partial(_are_back, due=due), BACK_WITHIN_S)
+                backs_s.append(time.monotonic() - began_s if back else float("inf"))
+                await asyncio.sleep(AFTER_S)
+            storms.append(storm)
         await town.judge()
-        waits = [
-            wait for wait in town.waits() if any(wait.pressed_ms in storm for storm in storms_ms)
-        ]
+        waits = [wait for storm in storms for wait in storm.waits(town)]
     trial.liveness(
         f"all {BOXES + CARS} back within {BACK_WITHIN_S:g} s",
         max(backs_s) <= BACK_WITHIN_S,

@@ -10,13 +10,13 @@ import msgpack
 
 from gateway.registry import Device, Registry
 from gateway.telemetry import MAX_WAITING
-from simulators.ledger import now_ms
 from tests.faults.experiment import Trial, experiment
 from tests.faults.flooder import Flooder
 from tests.faults.metrics import metrics
 from tests.faults.mqtt import PUBLISH, packet, text
 from tests.faults.parts import until
 from tests.faults.town import Town, judge_latency
+from tests.faults.waits import Span
 
 TIMES = 10
 DEVICES = 200
@@ -76,9 +76,9 @@ async def telemetry_flood(trial: Trial) -> None:
         for car in cars:
             await links.enter_async_context(car.link)
             car.listen()
-        async with asyncio.TaskGroup() as tasks:
+        async with Span() as flood, asyncio.TaskGroup() as tasks:
             serving = [tasks.create_task(car.link.serve(), name="car") for car in cars]
-            began_ms, began_s = now_ms(), time.monotonic()
+            began_s = time.monotonic()
             for turn in zip(*bursts, strict=True):
                 for car, burst in zip(cars, turn, strict=True):
                     await car.link.write(burst)
@@ -92,7 +92,6 @@ async def telemetry_flood(trial: Trial) -> None:
                 return all(car.is_whole for car in cars)
 
             in_time = await until(whole, RECOVERED_WITHIN_S, every_s=1.0)
-            ended_ms = now_ms()
             for task in serving:
                 task.cancel()
         held = sum(min(car.held_to, count) for car in cars)
@@ -105,5 +104,4 @@ async def telemetry_flood(trial: Trial) -> None:
         trial.safety("telemetry was shed, and counted", shed > 0, f"{shed:.0f}")
         trial.safety("and asked for again", asked > 0, asked)
         await town.judge()
-        meanwhile = [wait for wait in town.waits() if began_ms <= wait.pressed_ms < ended_ms]
-        judge_latency(trial, meanwhile, limit_s=LIMIT_S, of="meanwhile")
+        judge_latency(trial, flood.waits(town), limit_s=LIMIT_S, of="meanwhile")

@@ -82,7 +82,7 @@ async def queue_overflow(trial: Trial) -> None:
                     f" {loop.time() - began_s:.0f} s while the gateway was stopped"
                 )
                 town.gateway.signal(signal.SIGCONT)
-                trial.liveness("alarms go on", await town.field.receipts_go_on(30), "")
+                trial.liveness("alarms go on", await town.field.receipts_go_on(30))
                 going_on = asyncio.create_task(flood.go_on(), name="flood goes on")
 
                 async def whole() -> bool:
