@@ -83,6 +83,7 @@ class PacketRelay:
             is_receipted |= is_receipt
             if not (is_receipt and self.hold == "receipt"):
                 device.write(packet(kind, flags, body))
+                await device.drain()  # fails where the device has gone
             if self.hold == "receipt" and is_receipted and is_acknowledged:
                 self.held.set()
 
