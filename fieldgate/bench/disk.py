@@ -37,7 +37,7 @@ def disk(folder: Path, scale: Scale, say: Say) -> list[Figure]:
             place = folder / str(group)
             place.mkdir()
             rate = int(group / GROUP_S)
-            ours = _ours(place, generator, scale.devices(DEVICES), rate, scale.seconds(seconds))
+            ours = _ours(place, generator, scale, rate, seconds)
             theirs = _theirs(place, scale.devices(DEVICES), scale.count(40_000), group)
             say(f"  {group} a commit: {ours:.1f} bytes; a row {theirs:.1f}")
             figures.append(
@@ -57,15 +57,15 @@ def disk(folder: Path, scale: Scale, say: Say) -> list[Figure]:
     return scale.judged(figures)
 
 
-def _ours(folder: Path, generator: Servant, devices: int, rate: int, seconds: float) -> float:
+def _ours(folder: Path, generator: Servant, scale: Scale, rate: int, seconds: float) -> float:
     """The growth of the folder from one clean stop to the next, by the fixes in between.
 
     What the first seconds bring, as the empty tables and each device's state, is not counted.
     """
-    accounts = Gateway(folder).register([f"bench-{n:04}" for n in range(devices)])
-    _sent(folder, generator, accounts, rate, FIRST_S, anew=False)
+    accounts = Gateway(folder).register([f"bench-{n:04}" for n in range(scale.devices(DEVICES))])
+    _sent(folder, generator, accounts, rate, scale.seconds(FIRST_S), anew=False)
     before = _size(folder)
-    count = _sent(folder, generator, accounts, rate, seconds, anew=True)
+    count = _sent(folder, generator, accounts, rate, scale.seconds(seconds), anew=True)
     return (_size(folder) - before) / count
 
 

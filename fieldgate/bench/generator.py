@@ -89,6 +89,7 @@ class Crowd:
 
     def connect(self, host: str, port: int, accounts: Sequence[tuple[str, str]]) -> None:
         """Bring these devices online; return when the broker has acknowledged each."""
+        online = {device.name for device in self.devices}
         for name, password in accounts:
             device = Device(name, len(self.devices))
             device.connect(host, port, password)
@@ -96,7 +97,7 @@ class Crowd:
             self._by_number[device.socket.fileno()] = device
             self._poll.register(device.socket, select.EPOLLIN)
             self.read(0)
-        self.wait(lambda device: device.acknowledged >= 1, CONNECT_TIMEOUT_S)
+        self.wait(lambda each: each.name in online or each.acknowledged >= 1, CONNECT_TIMEOUT_S)
         for device in self.devices:
             device.acknowledged = 0
 

@@ -27,7 +27,7 @@ def restart(folder: Path, scale: Scale, say: Say) -> list[Figure]:
     """Seconds from starting the process to the receipt, by the size of the journal."""
     figures, kills = list[Figure](), scale.runs(3)
     with Servant("generator", folder) as generator:
-        place = House(folder, scale.devices(DEVICES), generator)
+        place = House(folder, scale, generator)
         empty = [place.killed_and_back(light=False) for _ in range(kills)]
         say(f"  empty: {', '.join(f'{took:.2f} s' for took in empty)}")
         for size in SIZES:
@@ -53,12 +53,13 @@ def restart(folder: Path, scale: Scale, say: Say) -> list[Figure]:
 class House:
     """A folder whose gateway is started, filled and killed again and again, on one port."""
 
-    def __init__(self, folder: Path, devices: int, generator: Servant) -> None:
+    def __init__(self, folder: Path, scale: Scale, generator: Servant) -> None:
         self._folder = folder
+        self._light_s = scale.seconds(LIGHT_S)
         self._generator = generator
         self._options = ("--mqtt", f"127.0.0.1:{free_port()}")
         gateway = self._gateway()
-        self._accounts = gateway.register([f"bench-{n:04}" for n in range(devices)])
+        self._accounts = gateway.register([f"bench-{n:04}" for n in range(scale.devices(DEVICES))])
         self._box = AlarmBox(gateway.register(["box"], "alarm_box")[0])
 
     def grow(self, count: int) -> int:
@@ -89,7 +90,7 @@ class House:
         """Positions for a while, so that the kill finds the gateway at work."""
         order = self._generator.order
         order("connect", to="light", host=gateway.host, port=gateway.port, accounts=accounts)
-        order("load", to="light", count=int(LIGHT_PER_S * LIGHT_S), rate=LIGHT_PER_S)
+        order("load", to="light", count=int(LIGHT_PER_S * self._light_s), rate=LIGHT_PER_S)
         order("go", to="light", rate=LIGHT_PER_S)
         order("close", to="light")
 

@@ -23,6 +23,8 @@ INFORMING = (
     "had its receipt",
     "journalled meanwhile",
     "PSS",
+    "kept up",  # how fast a busy machine is, a quick pass does not judge:
+    "generator was",
 )
 ROWS = {"devices": 4, "restart": 2, "disk": 2, "track": 2, "edge": 2, "feed": 1}
 
