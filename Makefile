@@ -7,8 +7,11 @@ setup: .venv/.test-stamp
 run: .venv/.run-stamp
 	@exec .venv/bin/fieldgate demo $(ARGS)
 
+# Two at a time: most of them wait for something. One after the other: make test ARGS="-n 0"
+pytest = .venv/bin/pytest -n 2 --dist worksteal
+
 test: .venv/.test-stamp
-	@exec .venv/bin/pytest $(ARGS)
+	@exec $(pytest) $(ARGS)
 
 # Breaks everything on purpose, and judges by sets what became of each alarm: docs/reliability.md
 faults: .venv/.faults-stamp
@@ -16,7 +19,7 @@ faults: .venv/.faults-stamp
 
 # The fast half of CI, in under a minute.
 check: lint
-	@.venv/bin/pytest -m "not slow" $(ARGS)
+	@$(pytest) -m "not slow" $(ARGS)
 
 lint: .venv/.test-stamp
 	@.venv/bin/ruff format --check .

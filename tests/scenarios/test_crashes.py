@@ -80,7 +80,7 @@ async def _a_day_with_crashes(
             await city.exited.wait()
             assert city.newest["phase"] == "done", city.failure()
         async with asyncio.timeout(20):
-            while ledger.verdict((each for path in ledgers for each in ledger.read(path)), ()).lost:
+            while _lost(ledgers):
                 await asyncio.sleep(0.1)
     return await verify(data, ledgers)
 
