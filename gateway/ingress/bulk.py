@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import cast
@@ -203,5 +204,6 @@ class _Connection(asyncio.Protocol):
     def close(self) -> None:
         """Leave; the session stays with the broker."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(mqtt.GOODBYE)
+            with contextlib.suppress(RuntimeError):  # uvloop has closed what was not yet connected
+                self._transport.write(mqtt.GOODBYE)
             self._transport.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from edge.connections import Connections
 
@@ -28,8 +30,11 @@ def hears_the_end(client: socket.socket) -> bool:
     return True
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("turns", range(8))
-def test_a_connection_at_any_turn_of_the_loop_ends_with_the_server(turns: int) -> None:
+def test_a_connection_at_any_turn_of_the_loop_ends_with_the_server(
+    turns: int, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -42,7 +47,8 @@ def test_a_connection_at_any_turn_of_the_loop_ends_with_the_server(turns: int) -
         assert len(connections) == 0
         return client
 
-    client = asyncio.run(connected())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        client = runner.run(connected())
     gc.collect()  # what was left open says so now, and fails the test
     assert hears_the_end(client)
 

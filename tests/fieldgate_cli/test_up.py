@@ -28,7 +28,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
             ended = up(tmp_path, *options)
             assert ended.returncode == 1
             assert taken.rpartition(":")[2] in ended.stderr
-            assert "Traceback" not in ended.stderr
+            assert "Traceback" not in ended.stderr, ended.stderr
 
 
 def test_a_wrong_secret_is_named(tmp_path: Path) -> None:
@@ -40,4 +40,4 @@ def test_a_wrong_secret_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
     assert ended.returncode == 1
     assert "webhooks: secret" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr

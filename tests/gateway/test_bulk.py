@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from paho.mqtt import publish
 
 from gateway.ingress import bulk
@@ -118,6 +120,23 @@ async def test_a_broker_that_is_silent_is_left(
                 process.send_signal(signal.SIGCONT)
             async with asyncio.timeout(30):
                 await listening.client.wait_connected()
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_it_can_be_stopped_at_any_turn_of_the_loop_while_it_connects(turns: int) -> None:
+    async def stopped() -> None:
+        client = BulkClient(account, [("#", 1)], receive_maximum=10)
+        running = asyncio.create_task(client.run(lambda _: None))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        account = Account(host, port, "gateway", "secret")
+        uvloop.run(stopped())
 
 
 async def test_a_broker_that_refuses_is_asked_again(tmp_path: Path) -> None:
