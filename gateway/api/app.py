@@ -97,6 +97,7 @@ class Server:
         self.port = port
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
         self._listening: asyncio.Server
+        self._refusals: set[asyncio.Transport] = set()
 
     async def __aenter__(self) -> Server:
         await self._runner.setup()
@@ -111,14 +112,23 @@ class Server:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in self._listening.sockets:
+            loop.remove_reader(listening)  # it accepts no more;
+        for _turn in range(2):
+            await asyncio.sleep(0)  # what it has accepted gets its transport, and is known
         self._listening.close()
+        for refusal in list(self._refusals):
+            refusal.close()
         await self._runner.cleanup()
 
     def _accept(self) -> asyncio.BaseProtocol:
         """One more connection; none that would take a file descriptor that alarms may need."""
         server = self._runner.server
         assert server is not None
-        return server() if len(server.connections) < most_connections() else _Refusal()
+        return (
+            server() if len(server.connections) < most_connections() else _Refusal(self._refusals)
+        )
 
     @property
     def url(self) -> str:
@@ -130,12 +140,13 @@ class Server:
 class _Refusal(asyncio.Protocol):
     """Answers whatever is asked with 503, and closes. Left alone, it would be offered for ever."""
 
-    under_way = 0
+    def __init__(self, under_way: set[asyncio.Transport]) -> None:
+        self._under_way = under_way
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
-        _Refusal.under_way += 1
-        if _Refusal.under_way > REFUSALS:
+        self._under_way.add(self._transport)
+        if len(self._under_way) > REFUSALS:
             transport.close()
         else:  # one that asks nothing does not stay
             asyncio.get_running_loop().call_later(STOP_TIMEOUT_S, transport.close)
@@ -152,7 +163,7 @@ class _Refusal(asyncio.Protocol):
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        _Refusal.under_way -= 1
+        self._under_way.discard(self._transport)
 
 
 def most_connections() -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import gc
 import json
 import resource
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 import aiohttp
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from aiohttp import web
 
 from gateway.api import app as server
 from gateway.api.app import make_app
@@ -283,6 +287,26 @@ async def test_connections_leave_file_descriptors_for_alarms(
             async with gateway.request("GET", "/readyz", role=None) as response:
                 if response.status == 200:
                     break
+
+
+@pytest.mark.parametrize("most", [0, 64])
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_at_any_turn_of_the_loop_ends_with_the_server(
+    monkeypatch: pytest.MonkeyPatch, turns: int, most: int
+) -> None:
+    monkeypatch.setattr(server, "most_connections", lambda: most)
+
+    async def connected() -> socket.socket:
+        async with server.Server(web.Application(), "127.0.0.1", 0) as serving:
+            client = socket.create_connection((serving.host, serving.port), timeout=10)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        return client
+
+    with asyncio.run(connected()) as client:
+        gc.collect()  # what was left open says so now, and fails the test
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
 
 
 @pytest.mark.parametrize(("files", "most"), [(65536, 65280), (1024, 768), (256, 64)])
