@@ -85,7 +85,7 @@ class LiveFeed:
                         to_json(event).decode(), id=event.sequence, event=event.type
                     )
                 if not events:
-                    await self._reader.wait_beyond(cursor)
+                    await self._reader.wait_beyond(cursor, types)
         except (ConnectionResetError, TimeoutError):
             pass  # the reader has gone
         except Exception:  # its answer has begun, so no other can be given

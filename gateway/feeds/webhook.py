@@ -99,7 +99,7 @@ class WebhookFeed:
                 await self._deliver(page)
             self._cursor = page.next
             if not page.events:
-                await self._reader.wait_beyond(self._cursor)
+                await self._reader.wait_beyond(self._cursor, self._types)
 
     async def _remember_all(self) -> None:
         """Saving waits for the journal's writer, so delivery does not wait for saving."""

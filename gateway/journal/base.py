@@ -282,8 +282,8 @@ class Reader(Protocol):
     def last_cursor(self) -> int:
         """The cursor of the newest committed event."""
 
-    async def wait_beyond(self, cursor: int) -> None:
-        """Return when an event beyond the cursor is committed."""
+    async def wait_beyond(self, cursor: int, types: frozenset[EventType] = FED_TYPES) -> None:
+        """Return when there may be an event of these types beyond the cursor."""
 
     async def feed_cursor(self, name: str) -> int | None:
         """How far the feed of that name has got."""

@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 from gateway.journal.base import (
     BLOCK_TYPES,
+    FED_TYPES,
     AlarmRecord,
     Event,
     EventType,
@@ -55,7 +56,7 @@ class SqliteReader:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._last = 0
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[int, frozenset[EventType], asyncio.Future[None]]] = []
 
     async def __aenter__(self) -> Self:
         if not (self._folder / "journal.db").exists():
@@ -76,40 +77,42 @@ class SqliteReader:
         self._trackers.shutdown()
         for connection in self._opened:
             connection.close()
-        for _, waiter in self._waiters:
+        for *_, waiter in self._waiters:
             waiter.cancel()
 
     def _advance_to(self, last: int) -> None:
-        """Events up to here are committed: wake who waits for them."""
-        if last <= self._last:
-            return
-        self._last = last
+        """Events up to here are committed, or more of some types: wake who waits for them."""
+        self._last = max(self._last, last)
         waiters, self._waiters = self._waiters, []
-        for cursor, waiter in waiters:
-            if cursor >= last:
-                self._waiters.append((cursor, waiter))
+        for cursor, types, waiter in waiters:
+            if cursor >= self._until(types):
+                self._waiters.append((cursor, types, waiter))
             elif not waiter.done():
                 waiter.set_result(None)
+
+    def _until(self, types: frozenset[EventType]) -> int:
+        """Events of these types are committed up to this cursor, and none will come below."""
+        return self._last
 
     @property
     def last_cursor(self) -> int:
         """See Reader."""
         return self._last
 
-    async def wait_beyond(self, cursor: int) -> None:
+    async def wait_beyond(self, cursor: int, types: frozenset[EventType] = FED_TYPES) -> None:
         """See Reader."""
-        if self._last <= cursor:
+        if self._until(types) <= cursor:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append((cursor, waiter))
+            self._waiters.append((cursor, types, waiter))
             await waiter
 
     async def read(self, after: int, limit: int, types: frozenset[EventType]) -> Page:
         """See Reader."""
-        return await self._in_reader(self._read, after, limit, types, self._last)
+        return await self._in_reader(self._read, after, limit, types, self._until(types))
 
     async def read_runs(self, after: int, limit: int, types: frozenset[EventType]) -> Runs:
         """See Reader."""
-        return await self._in_reader(self._read_runs, after, limit, types, self._last)
+        return await self._in_reader(self._read_runs, after, limit, types, self._until(types))
 
     async def event(self, event_id: str) -> Event | None:
         """See Reader."""

@@ -22,11 +22,15 @@ import structlog
 
 from gateway.journal import rescue
 from gateway.journal.base import (
+    BLOCK_TYPES,
     REPEAT_MS,
     AlarmRecord,
     Block,
     Change,
     DiskFull,
+    Event,
+    EventType,
+    Page,
     Quarantined,
     Recovered,
 )
@@ -34,6 +38,7 @@ from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import is_damage, is_whole, row_crc
 from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, open_database, transaction
+from gateway.journal.recent import Recent
 from gateway.journal.rows import alarm_of, sealed
 from gateway.journal.writer import Cursors, Lane, Writer
 from protocols.model import Fix
@@ -82,6 +87,7 @@ class SqliteJournal(SqliteReader):
             on_commit=on_commit,
         )
         self._main: sqlite3.Connection  # of the upper writer
+        self._recent: Recent
         # Of the lower writer:
         self._codec = BlockCodec()
         self._numbers: dict[str, int] = {}
@@ -104,6 +110,7 @@ class SqliteJournal(SqliteReader):
         self.put_aside = rescue.put_aside(self._folder)
         await super().__aenter__()
         self._cursors.start(self._last)
+        self._recent = Recent(self._last)
         self._upper.start()
         self._lower.start()
         return self
@@ -155,6 +162,18 @@ class SqliteJournal(SqliteReader):
         future.add_done_callback(self._advance)
         return future
 
+    async def read(self, after: int, limit: int, types: frozenset[EventType]) -> Page:
+        """See Reader."""
+        if not types & BLOCK_TYPES:
+            page = self._recent.read(after, limit, types, self._until(types))
+            if page is not None:
+                return page
+        return await super().read(after, limit, types)
+
+    def _until(self, types: frozenset[EventType]) -> int:
+        """An alarm waits for no telemetry that is under way with lower cursors."""
+        return self._last if types & BLOCK_TYPES else max(self._last, self._recent.newest)
+
     def save_states(self, states: dict[str, bytes], checkpoint: int) -> asyncio.Future[None]:
         """Keep what is known of devices, no older than the checkpoint's cursor."""
 
@@ -189,22 +208,29 @@ class SqliteJournal(SqliteReader):
     def _commit_changes(self, changes: Sequence[Change]) -> list[tuple[list[int], int]]:
         stored = self._now_ms()
         outcomes: list[tuple[list[int], int]] = []
+        kept: list[Event] = []
         taken = None
         try:
             with transaction(self._main), self._cursors.lock:  # which is free while it commits
                 cursor = self._cursors.newest
                 for change in changes:
-                    cursors, cursor = self._keep_events(change, cursor, stored)
+                    cursors, cursor = self._keep_events(change, cursor, stored, kept)
                     outcomes.append((cursors, stored))
                 taken = self._cursors.take(cursor)
         except BaseException as error:
             self._cursors.settle(taken, error)
             raise
+        self._recent.add(kept)
         self._cursors.settle(taken)
         return outcomes
 
-    def _keep_events(self, change: Change, cursor: int, stored: int) -> tuple[list[int], int]:
-        """Write all that a change adds, from the cursor on; gives its cursors, and the last one."""
+    def _keep_events(
+        self, change: Change, cursor: int, stored: int, kept: list[Event]
+    ) -> tuple[list[int], int]:
+        """Write all that a change adds, from the cursor on; gives its cursors, and the last one.
+
+        What is written is added to ``kept`` as a reader will find it.
+        """
         if change == _BEAT:
             self._main.execute("INSERT OR REPLACE INTO meta VALUES ('beat', ?)", (stored,))
         cursors = []
@@ -222,6 +248,8 @@ class SqliteJournal(SqliteReader):
             ).rowcount
             cursor += added
             cursors.append(cursor if added else 0)
+            if added:
+                kept.append(msgspec.structs.replace(row, cursor=cursor))
         if 0 not in cursors:
             for alarm in change.alarms:
                 self._keep_alarm(alarm, cursors[0] if cursors else 0)
