@@ -12,16 +12,19 @@ from statistics import median
 from fieldgate.bench.figures import Figure, figure_of
 from fieldgate.bench.parts import Account, Gateway, PartFailed, PlainBroker, Servant
 from fieldgate.bench.scale import Scale
-from fieldgate.bench.usage import Meter, resident_bytes
+from fieldgate.bench.usage import exact_cpu_s, resident_bytes
 
 CONNECTED, FIRST = 10_000, 100
 KNOWN = (1_000, 10_000, 100_000, 1_000_000)
+NAIVE = 100_000
 MESSAGES, LOOKUPS = 20_000, 300
 PORTION = 20_000
 SETTLE_S = 8.0
 """Receipts are out and freed after this: what is left is what is known."""
 
 GOAL_BYTES, GOAL_FLAT = 2048, 1.5
+
+AGAINST_MEMORY = "in Python a dict, by device, of its last fix as msgpack decodes it"
 
 Say = Callable[[str], None]
 
@@ -105,9 +108,9 @@ def _known(folder: Path, scale: Scale, say: Say) -> list[Figure]:
             costs = list[float]()
             for _ in range(scale.runs(3)):
                 numbers = [rng.randrange(size) for _ in range(scale.count(MESSAGES))]
-                meter = Meter({"gateway": gateway.own})
+                before = _cpu_s(gateway)
                 _speak(gateway, generator, numbers)
-                costs.append(meter.stop().cpu_s["gateway"] / len(numbers) * 1e6)
+                costs.append((_cpu_s(gateway) - before) / len(numbers) * 1e6)
             message_us.append(median(costs))
             look_ms.append(_look_ms(gateway, [rng.randrange(size) for _ in range(LOOKUPS)]))
             say(
@@ -115,41 +118,52 @@ def _known(folder: Path, scale: Scale, say: Say) -> list[Figure]:
                 f" message, {look_ms[-1]:.2f} ms a look"
             )
     each = (resident[-1] - resident[0]) / (sizes[-1] - sizes[0])
-    few, many = f"with {sizes[0]:,} known", f"with {sizes[-1]:,} known devices"
-    flat = f"flat: at most {GOAL_FLAT:g} times"
+    naive = _naive_bytes(folder, sizes[0], scale.count(NAIVE))
+    say(f"  {each:,.0f} bytes a device; a dict of its last fix {naive:,.0f}")
     return [
         figure_of(
             "devices",
             f"memory of the gateway for each of {sizes[-1]:,} known devices, without sockets",
             [each],
             "bytes",
+            reference=[naive],
+            against=AGAINST_MEMORY,
             goal=f"at most {GOAL_BYTES:,} bytes",
             at_most=GOAL_BYTES,
             series={"known": sizes, "resident": resident},
         ),
-        figure_of(
-            "devices",
-            f"CPU of a message from any device, {many}",
-            [message_us[-1]],
-            "us",
-            reference=[message_us[0]],
-            against=few,
-            goal=flat,
-            ratio_at_most=GOAL_FLAT,
-            series={"known": sizes, "us": message_us},
-        ),
-        figure_of(
-            "devices",
-            f"GET of one device, {many}",
-            [look_ms[-1]],
-            "ms",
-            reference=[look_ms[0]],
-            against=few,
-            goal=flat,
-            ratio_at_most=GOAL_FLAT,
-            series={"known": sizes, "ms": look_ms},
-        ),
+        _flat("CPU of a message from any device", sizes, message_us, "us"),
+        _flat("GET of one device", sizes, look_ms, "ms"),
     ]
+
+
+def _flat(what: str, sizes: list[int], values: list[float], unit: str) -> Figure:
+    """What something costs with the most devices known, beside the same with the fewest."""
+    return figure_of(
+        "devices",
+        f"{what}, with {sizes[-1]:,} known devices",
+        values[-1:],
+        unit,
+        reference=values[:1],
+        against=f"with {sizes[0]:,} known",
+        goal=f"flat: at most {GOAL_FLAT:g} times",
+        ratio_at_most=GOAL_FLAT,
+        series={"known": sizes, unit: values},
+    )
+
+
+def _naive_bytes(folder: Path, few: int, many: int) -> float:
+    """Memory for each device of who keeps the last fix of each as it was decoded."""
+    with Servant("naive_twins", folder) as twins:
+        resident = list[int]()
+        for count in (few, many):
+            twins.order("know", count=count)
+            resident.append(resident_bytes(twins.process))
+    return (resident[1] - resident[0]) / (many - few)
+
+
+def _cpu_s(gateway: Gateway) -> float:
+    return sum(map(exact_cpu_s, gateway.own))
 
 
 def _name(number: int) -> str:

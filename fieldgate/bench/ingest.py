@@ -15,6 +15,8 @@ from fieldgate.bench.trial import Devices, Load, Outcome, through_gateway, throw
 DEVICES = 1000
 REFERENCE = f"mosquitto_sub -q QOS -t '{ALL_UP}' -R -C COUNT > /dev/null"
 
+PAST = "what the same generator and broker bring to mosquitto_sub, by steps of a fifth"
+
 MAX_TRIALS, MAX_AGAIN = 7, 3
 STEP_UP, STEP_DOWN, CLOSE = 1.2, 0.6, 1.1
 
@@ -37,8 +39,10 @@ def ingest(
         pairs, again = _pairs(at, best.load, scale.runs(3), say)
         half = Load(rate=best.load.rate // 2, seconds=scale.seconds(5), qos=qos, batch=batch)
         low, _ = _pairs(at, half, scale.runs(2), say)
+        again_from = Load(rate=best.load.rate, seconds=half.seconds, qos=qos, batch=batch)
+        past = _past_gateway(at, again_from, scale.trials(MAX_TRIALS), say)
     bench = f"ingest --batch {batch}" if batch > 1 else f"ingest --qos {qos}"
-    return _judged(bench, scale, found=found, pairs=pairs, low=low, again=again)
+    return _judged(bench, scale, found=found, pairs=pairs, low=low, again=again, past=past)
 
 
 def _highest(at: Devices, load: Load, most: int, say: Say) -> list[Outcome]:
@@ -73,9 +77,32 @@ def _at(load: Load, rate: float) -> Load:
     return Load(rate=int(rate), seconds=load.seconds, qos=load.qos, batch=load.batch)
 
 
+def _past_gateway(at: Devices, load: Load, most: int, say: Say) -> list[Outcome]:
+    """Trials of mosquitto_sub in the gateway's place, from the gateway's own rate up.
+
+    What is sent now the gateway never gets: nothing can be measured on it any more.
+    """
+    trials: list[Outcome] = []
+    for _ in range(most):
+        _loaded(at, load, "reference")
+        trials.append(thrown_away(at, load))
+        sustained = trials[-1].sustained
+        verdict = "sustained" if sustained else "; ".join(trials[-1].faults) or "falls behind"
+        say(f"  mosquitto_sub, {load.rate:,} a second: {verdict}")
+        if not sustained:
+            break
+        load = _at(load, load.rate * STEP_UP)
+    return trials
+
+
+def _loaded(at: Devices, load: Load, to: str) -> None:
+    at.generator.order(
+        "load", to=to, count=load.count, rate=load.rate, qos=load.qos, batch=load.batch
+    )
+
+
 def _through(at: Devices, load: Load, say: Say) -> Outcome:
-    at.generator.order("load", to="gateway", count=load.count, rate=load.rate, qos=load.qos,
-                       batch=load.batch)  # fmt: skip
+    _loaded(at, load, "gateway")
     outcome = through_gateway(at, load)
     verdict = "sustained" if outcome.sustained else "; ".join(outcome.faults) or "falls behind"
     cores = ", ".join(f"{role} {share:.2f}" for role, share in outcome.used.cores().items())
@@ -121,6 +148,7 @@ def _judged(
     pairs: list[tuple[Outcome, Outcome]],
     low: list[tuple[Outcome, Outcome]],
     again: int,
+    past: list[Outcome],
 ) -> list[Figure]:
     best = found[-1]
     load = best.load
@@ -159,10 +187,16 @@ def _judged(
         "fixes a second, sustained" if load.batch > 1 else "positions a second, sustained",
         [best.load.rate],
         "/s",
+        reference=[trial.load.rate for trial in past if trial.sustained][-1:],
+        against=PAST,
         goal=f"at least {rate_goal:,} a second",
         at_least=rate_goal,
         cores=_cores([best]),
-        notes=[] if kept_up else ["not every run at this rate kept up", *best.faults],
+        notes=[
+            *([] if kept_up else ["not every run at this rate kept up", *best.faults]),
+            *([] if past[0].sustained else ["mosquitto_sub did not keep up either"]),
+            *(["mosquitto_sub may keep up with more"] if past[-1].sustained else []),
+        ],
         series={
             "trials": [
                 [run.load.rate, run.drain_s, run.sustained, run.backlog] for run in found[:-1]

@@ -190,16 +190,22 @@ def thrown_away(at: Devices, load: Load) -> Outcome:
     with subscribed(MosquittoSub(at.broker, qos=load.qos, count=messages), at.broker) as sub:
         meter = Meter({"broker": [at.broker.process], "generator": [at.generator.process]})
         sent = at.generator.order("go", to="reference", rate=load.rate)
+        began = time.monotonic()
         try:
             cpu_s, faults = sub.finish(DRAIN_TIMEOUT_S / 4), []
         except PartFailed as failure:
             cpu_s, faults = sum(sub.process.cpu_times()[:2]), [str(failure)]
-        used = meter.stop()
+        drain_s, used = time.monotonic() - began, meter.stop()
     # It has ended by itself: the meter took it for one of the others.
     used.cpu_s["mosquitto_sub"] = cpu_s
     used.cpu_s["others"] = max(0.0, used.cpu_s["others"] - cpu_s)
     return Outcome(
-        load=load, us=cpu_s / load.count * 1e6, used=used, late_s=sent["late_s"], faults=faults
+        load=load,
+        us=cpu_s / load.count * 1e6,
+        used=used,
+        late_s=sent["late_s"],
+        drain_s=drain_s,
+        faults=faults,
     )
 
 
