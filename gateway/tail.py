@@ -20,7 +20,7 @@ MASK = 0xFFFFFFFF
 
 
 def _no_sums() -> array[int]:
-    return array("I", bytes(4 * RECENT))
+    return array("I", (0,)) * RECENT  # made of bytes it would keep a sixth more
 
 
 class Tail(Struct, gc=False):
