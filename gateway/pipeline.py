@@ -109,6 +109,8 @@ class Pipeline:
         self._touched = touched  # devices that the next checkpoint has to keep
         self._now_ms = now_ms
         self._turns = Turns()
+        # What was handed to the journal and is not committed yet, by device, boot and number.
+        self._under_way: dict[str, dict[tuple[int, int], asyncio.Future[Any]]] = {}
         self._unreadable: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     async def take(self, arrival: Arrival) -> None:
@@ -129,23 +131,44 @@ class Pipeline:
             return await self.take_unread(arrival, error.reason, str(error))
         self._reached("decoded", arrival, reading)
 
-        # What is of one device is committed in the order of its arrival, one by one.
+        # What is of one device goes to the journal in the order of its arrival.
         async with self._turns.of(arrival.device):
+            if self._looks_back(reading):
+                await asyncio.wait(self._under_way[arrival.device].values())
             if self._ledger.holds(reading.device, reading.boot, Lane.PRIORITY, reading.seq):
                 return await self._repeat(arrival, reading)
             record, change = await self._change(reading)
-            cursors, _ = await self._journal.commit(change)
-            self._reached("committed", arrival, reading)
-            if record is not None and 0 in cursors:
-                self._alarms.forget(record.id)  # known after all, from long ago
-            self._hold(reading.device, reading.boot, reading.seq, record)
-            self._know(arrival, reading)
+            commit = self._journal.commit(change)
+            under_way = self._under_way.setdefault(arrival.device, {})
+            under_way[reading.boot, reading.seq] = commit
+        try:
+            cursors, _ = await commit
+        finally:
+            del under_way[reading.boot, reading.seq]
+            if not under_way:
+                self._under_way.pop(arrival.device, None)
+        self._reached("committed", arrival, reading)
+        if record is not None and 0 in cursors:
+            self._alarms.forget(record.id)  # known after all, from long ago
+        self._hold(reading.device, reading.boot, reading.seq, record)
+        self._know(arrival, reading)
         self._reached("receipted", arrival, reading)
         if reading.alarm is not None:
             if 0 <= arrival.received - reading.event.t < SKEW_MS:  # else a clock is wrong
                 delay_s = (arrival.received - reading.event.t) / 1000
                 self._metrics.alarm_s.labels("device").observe(delay_s)
             self._metrics.alarms.labels(reading.alarm.alarm.kind).inc()
+
+    def _looks_back(self, reading: Reading) -> bool:
+        """Whether it may concern what is under way of its device: then that comes first.
+
+        A new alarm waits for none before it: on a slow disk each would take its own sync.
+        """
+        under_way = self._under_way.get(reading.device)
+        if not under_way:
+            return False
+        adds = reading.alarm is not None and reading.alarm.alarm.of is not None
+        return adds or (reading.boot, reading.seq) in under_way
 
     def _reached(self, stage: str, arrival: Arrival, reading: Reading) -> None:
         if reading.alarm is not None:

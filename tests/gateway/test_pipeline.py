@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from gateway.journal.base import Change
 from protocols.model import Lane, Stage
 from tests.gateway.house import NOW, House, as_json, house
 
@@ -42,6 +43,38 @@ async def test_the_same_alarm_twice_within_one_commit_is_one(gw: House) -> None:
     await asyncio.gather(gw.alarm(), gw.alarm(), gw.alarm())
     assert len(await gw.events()) == 1
     assert len(gw.receipts_of()) == 3
+
+
+async def test_new_alarms_of_a_device_wait_for_no_commit_but_what_adds_to_them_does(
+    gw: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, asked = gw.journal.commit, list[str]()
+    slow = asyncio.Event()
+
+    async def after_the_disk(change: Change) -> tuple[list[int], int]:
+        await slow.wait()
+        return await commit(change)
+
+    def commit_slowly(change: Change) -> asyncio.Future[tuple[list[int], int]]:
+        asked.extend(event.id for event in change.events)
+        return asyncio.ensure_future(after_the_disk(change))
+
+    monkeypatch.setattr(gw.journal, "commit", commit_slowly)
+    news = [asyncio.create_task(gw.alarm(seq=seq)) for seq in (1, 2, 3)]
+    again = asyncio.create_task(gw.alarm(seq=2, text="another body"))
+    adds = asyncio.create_task(gw.alarm(seq=4, of=3, count=2))
+    for _ in range(20):  # turns of the loop: more than any of them needs
+        await asyncio.sleep(0)
+    assert asked == ["car-1:1:p:1", "car-1:1:p:2", "car-1:1:p:3"]
+    assert not gw.sent
+    slow.set()
+    await asyncio.gather(*news, again, adds)
+    assert [r.p for r in gw.receipts_of()] == [1, 2, 3, 3, 4]
+    assert len(await gw.events("alarm.raised")) == 3
+    assert gw.ledger.totals()["conflicts"] == 1
+    record = await gw.journal.alarm("car-1:1:p:3")
+    assert record is not None
+    assert record.count == 2
 
 
 async def test_another_body_under_the_same_id_is_a_conflict_and_no_second_incident(
