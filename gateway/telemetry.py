@@ -226,9 +226,9 @@ class TelemetryPipeline:
         pending = group.window(device, boot)
         if not (held.is_free(first, last) and pending.is_free(first, last) and held.has_room(last)):
             return False
-        seq, t = first, fixes[0].t - 1
+        seq, t = first, fixes[0].t
         for fix in fixes:
-            if not (fix.seq == seq and fix.t > t and fix.boot == boot):
+            if not (fix.seq == seq and fix.t >= t and fix.boot == boot):
                 return False
             seq, t = seq + 1, fix.t
         if t > received + SKEW_MS or tail.is_newer(boot, t):

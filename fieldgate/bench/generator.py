@@ -128,7 +128,8 @@ class Order(Struct, kw_only=True):
     """What to do: connect, load, go, settle, close; speak, say. ``to``: which crowd.
 
     ``count`` fixes at ``rate`` fixes a second, ``batch`` in a message. ``since_ms``: the time
-    of the first, ``every_ms`` from one fix of a device to its next; else as they are sent.
+    of the first, ``every_ms`` from one fix of a device to its next; else fixes are as of when
+    they are sent, and those of a batch up to now.
     """
 
     do: str
@@ -173,23 +174,16 @@ class Generator:
             self._drives = drives(len(names), DRIVE_S)
             self._next_seq = [1] * len(names)
         up = [topics.up(DEFAULT_PREFIX, name, Up.POS) for name in names]
-        # The time of each fix is when it will be sent, once all are encoded: soon.
-        begin_ms = now_ms() if order.since_ms is None else order.since_ms
-        step_ms = 1000 / order.rate if order.since_ms is None else 0.0
+        time_of = self._times(order, order.count // len(names))
         self._packets, self._batch = [], order.batch
         for n in range(order.count // order.batch):
             which = n % len(names)
             drive, seq = self._drives[which], self._next_seq[which]
             self._next_seq[which] = seq + order.batch
             fixes = [
-                message(
-                    drive[each % len(drive)],
-                    each,
-                    begin_ms + (int(step_ms * n * order.batch) if order.since_ms is None
-                                else (each - 1) * order.every_ms),
-                )
+                message(drive[each % len(drive)], each, time_of(n, each))
                 for each in range(seq, seq + order.batch)
-            ]  # fmt: skip
+            ]
             payload = fixes[0] if order.batch == 1 else backlog(fixes)
             mid = 1 + n // len(names) % 65535
             self._packets.append(wire.publish(up[which], payload, qos=order.qos, mid=mid))
@@ -199,6 +193,17 @@ class Generator:
             "bytes": sum(map(len, self._packets)),
             "payload_bytes": len(self._packets[0]),
         }
+
+    def _times(self, order: Order, own: int) -> Callable[[int, int], int]:
+        """The time of a fix by the number of its message and its own; ``own``: each device's."""
+        now = now_ms()
+        if order.since_ms is None and order.batch == 1:
+            # When it will be sent, once all are encoded: soon.
+            return lambda n, _: now + int(1000 / order.rate * n)
+        # A backlog ends now.
+        newest = self._next_seq[0] + own
+        since = now - newest * order.every_ms if order.since_ms is None else order.since_ms
+        return lambda _, each: since + (each - 1) * order.every_ms
 
     def go(self, order: Order) -> dict[str, Any]:
         """Send all that is loaded, at that rate; 0 is as fast as the sockets take it."""

@@ -44,7 +44,10 @@ def day(rng: random.Random) -> list[Step]:
                 keys = rng.choice(sent) | {"spd": rng.random()}  # again, with another body
             if rng.random() < 0.15:
                 run = range(max(1, seq - rng.choice((3, 60))), seq + rng.choice((1, 50)))
-                fixes = [keys | {"seq": n, "t": now - late_ms - 1000 * (run[-1] - n)} for n in run]
+                apart_ms = rng.choice((1000, 1000, 0))
+                fixes = [
+                    keys | {"seq": n, "t": now - late_ms - apart_ms * (run[-1] - n)} for n in run
+                ]
                 seq = max(seq, run[-1])
                 if rng.random() < 0.2:
                     rng.shuffle(fixes)
