@@ -1,0 +1,1 @@
+"""The one-button alarm box: MicroPython for an ESP32 board, and for MicroPython's Unix port."""
