@@ -48,7 +48,7 @@ STAGES = {"stored": HELD, "accepted": ACCEPT, "acknowledged": ACKNOWLEDGE, "clos
 TUNE_OF = {
     lights.PRESSED: lights.CLICK,
     lights.NOBODY: lights.TROUBLE,
-    lights.SENT: lights.SILENCE,
+    lights.SENT: lights.CLICK,
     lights.STORED: lights.ONE_LONG,
     lights.ACCEPTED: lights.TWO_HIGH,
     lights.ACKNOWLEDGED: lights.THREE_HIGH,

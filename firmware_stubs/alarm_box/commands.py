@@ -12,13 +12,12 @@ MAX_ID_CHARS = 200
 
 
 class Commands:
-    """Carries commands out. ``restart()`` is called when a reboot is due."""
+    """Carries commands out. ``device`` has restart() and updating()."""
 
-    def __init__(self, box, outbox, values, update, restart):
+    def __init__(self, box, outbox, values, device):
         self._box, self._outbox = box, outbox
         self._values = values  # settings
-        self._update = update
-        self._restart = restart
+        self._device = device
         self._reboot_due = None
 
     def begin(self, ticks):
@@ -40,7 +39,7 @@ class Commands:
             if asked:
                 self._box.reply(str(asked, "utf-8"), "failed", "an alarm is open", ticks)
         elif ticks_diff(ticks, self._reboot_due) >= 0 or not self._outbox.waiting():
-            self._restart()
+            self._device.restart()
 
     def take(self, keys, ticks):
         """A command that came. What is none is not answered: there is nobody to name."""
@@ -113,7 +112,7 @@ class Commands:
         if self._box.is_busy():
             self._box.reply(id_, "refused", "an alarm is open", ticks)
             return
-        refused = self._update.start(id_, args, ticks)
+        refused = self._device.updating().start(id_, args, ticks)
         if refused:
             self._box.reply(id_, "refused", refused, ticks)
         else:

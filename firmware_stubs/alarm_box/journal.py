@@ -39,6 +39,8 @@ COMMAND = const(6)
 KEPT = const(7)
 
 MIN_SECTORS = const(4)
+_VIEWS = const(11)
+_MAX_LINES = const(31)
 MAX_SLOTS = const(240)
 MAX_COMMANDS = const(16)
 
@@ -109,9 +111,11 @@ class Journal:
         size = LINE * ((_HEAD + MAX_BODY + LINE - 1) // LINE)
         self._out, self._in = bytearray(size), bytearray(size)
         self._first = bytearray(LINE)  # of a sector
-        # Slicing allocates: a view of each length is made now.
-        self._outs = [memoryview(self._out)[: LINE * n] for n in range(1, size // LINE + 1)]
-        self._ins = [memoryview(self._in)[: LINE * n] for n in range(1, size // LINE + 1)]
+        # Slicing allocates: a view of each length that an alarm has is made now.
+        self._outs = [memoryview(self._out)[: LINE * n] for n in range(1, _VIEWS + 1)]
+        self._ins = [memoryview(self._in)[: LINE * n] for n in range(1, _VIEWS + 1)]
+        self._outs.append(memoryview(self._out))
+        self._ins.append(memoryview(self._in))
 
     # -- what is written ---------------------------------------------------
 
@@ -223,7 +227,7 @@ class Journal:
 
     def _limit(self):
         """Lines that may count: they fit three sectors less than there are, ends left blank."""
-        return (self._flash.sectors - 3) * (self._lines - 1 - len(self._outs))
+        return (self._flash.sectors - 3) * (self._lines - 1 - _MAX_LINES)
 
     def _live(self):
         """Lines that count now."""
@@ -296,7 +300,7 @@ class Journal:
                 return False
             place = self._head * self._flash.sector_size + self._line * LINE
             self._line += lines
-            if self._write(place, self._outs[lines - 1], self._ins[lines - 1]):
+            if self._write(place, _view(self._outs, lines), _view(self._ins, lines)):
                 self._place = place
                 return True
         self.worn = True
@@ -398,7 +402,7 @@ class Journal:
             if head[1] != _MARK or size > MAX_BODY or place + lines * LINE > sector_end:
                 return 0
             if lines > 1:
-                self._flash.read(place, self._ins[lines - 1])
+                self._flash.read(place, _view(self._ins, lines))
         except OSError:
             return 0
         if head[4] << 8 | head[5] != crc16(head, _HEAD, _HEAD + size, crc16(head, 0, 4)):
@@ -455,6 +459,13 @@ def _seal(buf, kind, size):
     buf[4], buf[5] = crc >> 8, crc & 0xFF
     for n in range(_HEAD + size, _lines_of(size) * LINE):
         buf[n] = 0xFF
+
+
+def _view(views, lines):
+    """The first so many lines of a buffer, of which the longest view is that of the whole."""
+    if lines <= _VIEWS:
+        return views[lines - 1]
+    return views[-1][: lines * LINE]
 
 
 def _lines_of(size):

@@ -15,7 +15,6 @@ from .clock import EARLIEST_MS, ticks_add, ticks_diff
 from .commands import Commands
 from .outbox import Outbox
 from .status import Status
-from .update import Update
 from .uplink import Uplink
 
 IDLE_WAIT_MS = 50
@@ -45,16 +44,13 @@ class Device:
         self.box = Box(hal, self.settings, self.outbox, book.boot)
         self.uplink = Uplink(hal, self.settings, self.outbox, self)
         self.status = Status(hal, self.settings, book.boot, self.box.clock)
-        self.update = Update(
-            hal, self.box, self.outbox, self.settings, hal.dial, self._restart_soon
-        )
-        self.commands = Commands(
-            self.box, self.outbox, self.settings, self.update, self._restart_soon
-        )
+        self.update = None
+        self.commands = Commands(self.box, self.outbox, self.settings, self)
         self._clock_due = hal.ticks()
         self._ticks = hal.ticks()
         self._try("commands", self.commands.begin, self._ticks)
-        self._try("update", self.update.begin, self._ticks)
+        if hal.slot_on_trial() or book.kept.get(settings.KEPT_UPDATE):
+            self._try("update", self.updating().begin, self._ticks)
 
     # -- a start -----------------------------------------------------------
 
@@ -110,7 +106,8 @@ class Device:
         self._try("clock", self._set_clock, ticks)
         self._try("status", self._tell_status, ticks)
         self._try("commands", self.commands.turn, ticks)
-        self._try("update", self.update.turn, ticks)
+        if self.update is not None:
+            self._try("update", self.update.turn, ticks)
 
     def _try(self, name, part, *args):
         """Call a part that may fail; what it gives, None if it failed."""
@@ -131,8 +128,19 @@ class Device:
         self._in_a_row[name] = 0
         return result
 
-    def _restart_soon(self):
+    def restart(self):
+        """Start anew when this turn is over."""
         self._restarting = True
+
+    def updating(self):
+        """The update, which takes memory only once somebody asks for one."""
+        if self.update is None:
+            from .update import Update
+
+            self.update = Update(
+                self._hal, self.box, self.outbox, self.settings, self.restart
+            )
+        return self.update
 
     def _set_clock(self, ticks):
         """Ask the board for the time, now and then; often while nobody knows it."""

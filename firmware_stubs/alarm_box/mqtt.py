@@ -40,7 +40,7 @@ class Client:
     on_connack(), on_suback(), on_puback(token), on_message(topic, payload), on_pong().
     """
 
-    def __init__(self, owner, in_size=4096, out_size=2048):
+    def __init__(self, owner, in_size=2048, out_size=1024):
         self._owner = owner
         self._in = bytearray(in_size)
         self._in_view = memoryview(self._in)

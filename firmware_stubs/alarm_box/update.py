@@ -11,21 +11,23 @@ Its check is one pow() with three arguments: MicroPython has that, and no SHA-51
 import hashlib
 import struct
 
+from micropython import const
+
 from . import settings
 from .clock import ticks_add, ticks_diff
 
-IDLE = 0
-FETCHING = 1
-ON_TRIAL = 2
+IDLE = const(0)
+FETCHING = const(1)
+ON_TRIAL = const(2)
 
-TRIAL_MS = 600_000
-SILENCE_MS = 20_000
-MAX_SIZE = 4 << 20
-CHUNK = 1024
+TRIAL_MS = const(600_000)
+SILENCE_MS = const(20_000)
+MAX_SIZE = const(4_194_304)
+CHUNK = const(1024)
 
 # DER of DigestInfo for SHA-256 (RFC 8017, 9.2, note 1).
 _SHA256_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
-_EXPONENT = 65537
+_EXPONENT = const(65537)
 
 
 def manifest(version, size, digest):
@@ -55,13 +57,13 @@ def _bits(number):
 
 
 class Update:
-    """The other slot. ``dial(host, port)`` gives a socket that connects without blocking."""
+    """The other slot."""
 
-    def __init__(self, hal, box, outbox, values, dial, restart):
+    def __init__(self, hal, box, outbox, values, restart):
         self.state = ON_TRIAL if hal.slot_on_trial() else IDLE
         self._hal, self._box, self._outbox = hal, box, outbox
         self._values = values
-        self._dial, self._restart = dial, restart
+        self._restart = restart
         self._id = ""
         self._sock = None
         self._trial_until = ticks_add(hal.ticks(), TRIAL_MS)
@@ -125,7 +127,7 @@ class Update:
         try:
             host, port, path = _parts(url)
             self._hal.slot_open(size)
-            self._sock = self._dial(host, port)
+            self._sock = self._hal.dial(host, port)
         except (OSError, ValueError) as error:
             return "cannot be fetched: " + str(error)
         self._id, self._version, self._size, self._digest = id_, version, size, digest
