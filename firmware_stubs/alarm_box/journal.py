@@ -40,7 +40,6 @@ KEPT = const(7)
 
 MIN_SECTORS = const(4)
 _VIEWS = const(11)
-_MAX_LINES = const(31)
 MAX_SLOTS = const(240)
 MAX_COMMANDS = const(16)
 
@@ -227,11 +226,13 @@ class Journal:
 
     def _limit(self):
         """Lines that may count: they fit three sectors less than there are, ends left blank."""
-        return (self._flash.sectors - 3) * (self._lines - 1 - _MAX_LINES)
+        return (self._flash.sectors - 3) * (self._lines - 1 - _VIEWS)
 
     def _live(self):
         """Lines that count now."""
-        lines = 64  # settings and commands
+        lines = len(self.commands)
+        for key in self.kept:
+            lines += _lines_of(1 + len(self.kept[key]))
         for slot in range(MAX_SLOTS):
             if self.state[slot] != FREE:
                 lines += _lines_of(self._sizes[slot]) + 1
@@ -349,6 +350,8 @@ class Journal:
         for sector in range(self._flash.sectors):
             if not self._numbers[sector] and not self._is_blank(sector):
                 self._erase(sector)
+        for _ in order:
+            self.tidy()
 
     def _load_sector(self, sector):
         start = sector * self._flash.sector_size

@@ -194,6 +194,8 @@ class Client:
 
     def _packet(self, at):
         """Take the packet that begins there; how many bytes it has, 0 if it is not whole yet."""
+        if not self._connected and self._in[at] != _CONNACK:
+            raise Broken("something before CONNACK")
         size, start = 0, at + 1
         shift = 0
         while True:
@@ -218,8 +220,8 @@ class Client:
     def _take(self, kind, flags, start, end):
         size = end - start
         if not self._connected:
-            if kind != _CONNACK or size != 2:
-                raise Broken("something before CONNACK")
+            if size != 2:
+                raise Broken("a CONNACK of %d bytes" % size)
             if self._in[start + 1]:
                 raise Broken("refused with code %d" % self._in[start + 1])
             self._connected = True
