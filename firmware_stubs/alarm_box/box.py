@@ -234,6 +234,8 @@ class Box:
     def _reset(self, ticks):
         """The key: lets go of both buttons. What is not yet held goes on being sent."""
         for alarm in (self.panic, self.duress):
+            if alarm.is_open() and not alarm.seq:
+                continue  # it is kept nowhere but here
             if alarm.stage != lights.READY:
                 self._tell_more(alarm, ticks)
                 self._release(alarm)
@@ -285,10 +287,10 @@ class Box:
     def _turn_alarm(self, alarm, ticks):
         for_ms = ticks_diff(ticks, alarm.since)
         if alarm.stage in (lights.PRESSED, lights.SENT):
-            if for_ms > NO_RECEIPT_MS or (not self.link_up and for_ms > NO_LINK_MS):
+            if not alarm.seq:
+                self._enter(alarm, lights.NOBODY, ticks)
+            elif for_ms > NO_RECEIPT_MS or (not self.link_up and for_ms > NO_LINK_MS):
                 self.event(alarm.boot, alarm.seq, LATE, ticks)
-                if not alarm.seq:
-                    self._enter(alarm, lights.NOBODY, ticks)
         elif alarm.stage == lights.CLOSED and for_ms > SHOW_CLOSED_MS:
             self._enter(alarm, lights.READY, ticks)
         if alarm.is_open() and not alarm.seq:  # there was no room for it, anywhere: is there now?

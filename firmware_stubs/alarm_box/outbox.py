@@ -53,7 +53,8 @@ class Outbox:
         self.last_seq = seq
         self._due[slot] = ticks
         self._tries[slot] = 0
-        self._new = slot
+        if about & (journal.REPLY | journal.ADDITION) == 0:
+            self._new = slot
         return slot
 
     def _add_spare(self, seq, about, writer):
@@ -102,8 +103,8 @@ class Outbox:
             if self._may_go(slot, ticks, room):
                 if self.about(slot) & (journal.REPLY | journal.ADDITION) == 0:
                     return slot
-                if found < 0:
-                    found = slot
+                if found < 0 or self.seq(slot) < self.seq(found):
+                    found = slot  # replies in their order
         return found
 
     def _may_go(self, slot, ticks, room):

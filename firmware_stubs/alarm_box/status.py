@@ -22,11 +22,10 @@ class Status:
         self._boot, self._clock = boot, clock
         self._writer = frame.Writer(320)
         self._seq = 0
-        self._held = 0
         self._kept = []  # (seq, payload), oldest first
         self._again = []  # numbers to send again
         self._lost = []  # ranges to give up
-        self._waits_since = None  # ticks of the first without receipt
+        self._waits_since = None  # ticks since when no receipt has come
         self._due = hal.ticks()
 
     def hurry(self):
@@ -65,11 +64,11 @@ class Status:
         upto = keys.get("t")
         if not frame.number(upto) or upto > self._seq:
             return
-        if upto > self._held:
-            self._held = upto
-            self._waits_since = ticks if upto < self._seq else None
+        self._waits_since = None  # it is there, whatever it misses
         missing = keys.get("miss")
         missing = frame.ranges(missing.get("t")) if isinstance(missing, dict) else []
+        if not missing:
+            return
         oldest = self._kept[0][0] if self._kept else self._seq + 1
         self._again, self._lost = [], []
         for first, last in missing[:16]:
