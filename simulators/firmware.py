@@ -16,6 +16,7 @@ from typing import Any, Self
 
 SOURCES = Path(__file__).parents[1] / "firmware_stubs" / "alarm_box"
 HEAP_KB = 128
+HEAP_TLS_KB = 256
 _NOT_FOR_UNIX = ("hal_esp32.py", "manifest.py")
 _START_TIMEOUT_S = 20.0
 
@@ -35,7 +36,7 @@ def build(folder: Path) -> Path:
     making = folder / f"firmware-{digest}.{os.getpid()}" / SOURCES.name
     making.mkdir(parents=True)
     for path in sources:
-        command = [_program("mpy-cross"), "-O2", "-s", path.name, str(path)]
+        command = [_program("mpy-cross"), "-O3", "-s", path.name, str(path)]
         target = making / path.with_suffix(".mpy").name
         done = subprocess.run(
             [*command, "-o", str(target)], capture_output=True, text=True, check=False
@@ -82,7 +83,7 @@ class FirmwareBox:
         self.lines: list[dict[str, Any]] = []
         self.light = "dark"
         self._command = command(folder, heap_kb=heap_kb, sectors=sectors)
-        self._env = {**os.environ, "MICROPYPATH": str(built)}
+        self._env = {**os.environ, "MICROPYPATH": f"{built}:.frozen"}
         self._on_line = on_line
         self._said = asyncio.Condition()
         self._process: asyncio.subprocess.Process | None = None
@@ -135,6 +136,11 @@ class FirmwareBox:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 await process.stdin.wait_closed()
 
+    async def press(self, contact: str = "press") -> None:
+        """Press as a person does, and let go: a finger takes longer than a contact to settle."""
+        self.do(f"{contact} 60")
+        await asyncio.sleep(0.12)
+
     def do(self, line: str) -> None:
         """Close a contact, break a part: see hal_unix.py."""
         assert self._process is not None
@@ -143,7 +149,7 @@ class FirmwareBox:
 
     async def told(self, what: str, since: int = 0, **keys: Any) -> dict[str, Any]:
         """The first line after so many that says this, once it does."""
-        async with asyncio.timeout(_START_TIMEOUT_S), self._said:
+        async with self._patience(_START_TIMEOUT_S), self._said:
             at = since
             while True:
                 for line in self.lines[at:]:
@@ -154,8 +160,17 @@ class FirmwareBox:
 
     async def shows(self, look: str, within_s: float = _START_TIMEOUT_S) -> None:
         """Return when that is what it shows."""
-        async with asyncio.timeout(within_s), self._said:
+        async with self._patience(within_s), self._said:
             await self._said.wait_for(lambda: self.light == look)
+
+    @contextlib.asynccontextmanager
+    async def _patience(self, seconds: float) -> AsyncIterator[None]:
+        """So long, and then what it has told last."""
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise TimeoutError(f"shows {self.light}, told last: {self.lines[-8:]}") from None
 
     async def report(self) -> dict[str, Any]:
         """What it knows of itself."""

@@ -1,4 +1,8 @@
-"""On the Unix port: micropython -m alarm_box FOLDER."""
+"""On the Unix port: micropython -m alarm_box FOLDER. On a board main.py of its own says the same."""
+
+import gc
+
+gc.threshold(2048)  # collect early: what is left of loading must not stand in the way of buffers
 
 from alarm_box.main import start
 

@@ -103,6 +103,7 @@ class Box:
         self.clock = clock or Clock()
         self.panic = Alarm(frame.PANIC, journal.ALARM)
         self.duress = Alarm(frame.DURESS, journal.ALARM | journal.SILENT)
+        self.alarms = (self.panic, self.duress)
         self.boot = boot
         self.link_up = False
         self.second_network = False
@@ -204,7 +205,7 @@ class Box:
 
     def event(self, boot, seq, event, ticks):
         """Something happened to that alarm."""
-        for alarm in (self.panic, self.duress):
+        for alarm in self.alarms:
             if alarm.seq != seq or alarm.boot != boot or not seq:
                 continue
             if event == OUT:
@@ -233,7 +234,7 @@ class Box:
 
     def _reset(self, ticks):
         """The key: lets go of both buttons. What is not yet held goes on being sent."""
-        for alarm in (self.panic, self.duress):
+        for alarm in self.alarms:
             if alarm.is_open() and not alarm.seq:
                 continue  # it is kept nowhere but here
             if alarm.stage != lights.READY:
@@ -275,7 +276,7 @@ class Box:
     def turn(self, ticks):
         """Let time pass: stages that are late, counts to be told, self-test, faults."""
         self.clock.turn(ticks)
-        for alarm in (self.panic, self.duress):
+        for alarm in self.alarms:
             self._turn_alarm(alarm, ticks)
         self._turn_test(ticks)
         if ticks_diff(ticks, self._looked) > 250:
@@ -323,7 +324,7 @@ class Box:
         for slot in range(journal.MAX_SLOTS):
             if book.state[slot] == journal.SHOWN:
                 boot, seq = book.boots[slot], book.seqs[slot]
-                for alarm in (self.panic, self.duress):
+                for alarm in self.alarms:
                     if alarm.seq == seq and alarm.boot == boot and alarm.stage != lights.READY:
                         break
                 else:
@@ -376,7 +377,7 @@ class Box:
         """The link is up, or down."""
         self.link_up = is_up
         self._link_since = ticks
-        for alarm in (self.panic, self.duress):
+        for alarm in self.alarms:
             alarm.was_out = False
 
     def call(self, look, tune, for_ms, ticks):

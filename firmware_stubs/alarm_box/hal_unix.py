@@ -61,7 +61,7 @@ class Flash:
         self._file.flush()
 
 
-class Network(hal.Network):
+class Network:
     """The machine's own network, by the name of another."""
 
     def __init__(self, name):
@@ -80,7 +80,7 @@ class Network(hal.Network):
         return None
 
 
-class Board(hal.Hal):
+class Board:
     """The box as a process."""
 
     def __init__(self, argv):
@@ -249,6 +249,9 @@ class Board(hal.Hal):
         self.say("restart")
         raise SystemExit
 
+    def watchdog(self):
+        pass
+
     # -- sockets -----------------------------------------------------------
 
     def dial(self, host, port):
@@ -330,4 +333,4 @@ def _break(device, part):
     elif part == "status":
         device.status.turn = fail
     elif part == "commands":
-        device.commands.turn = fail
+        device.commanding().turn = fail

@@ -457,9 +457,13 @@ class Journal:
 
 def _seal(buf, kind, size):
     """Write the head of the record whose body stands in the buffer; blank what follows it."""
-    buf[0], buf[1], buf[2], buf[3] = kind, _MARK, size >> 8, size & 0xFF
+    buf[0] = kind  # one by one: four at a time would make a tuple
+    buf[1] = _MARK
+    buf[2] = size >> 8
+    buf[3] = size & 0xFF
     crc = crc16(buf, _HEAD, _HEAD + size, crc16(buf, 0, 4))
-    buf[4], buf[5] = crc >> 8, crc & 0xFF
+    buf[4] = crc >> 8
+    buf[5] = crc & 0xFF
     for n in range(_HEAD + size, _lines_of(size) * LINE):
         buf[n] = 0xFF
 

@@ -8,11 +8,10 @@ fails for ever, or a loop that hangs, ends in a restart: the journal knows what 
 import gc
 import sys
 
-from . import frame, journal, settings
+from . import frame, journal, mqtt, settings
 from .box import OUT, STAGES, Box
 from .button import BLIND_MS
 from .clock import EARLIEST_MS, ticks_add, ticks_diff
-from .commands import Commands
 from .outbox import Outbox
 from .status import Status
 from .uplink import Uplink
@@ -33,6 +32,8 @@ class Device:
 
     def __init__(self, hal):
         self._hal = hal
+        gc.collect()
+        client = mqtt.Client()  # its buffers first: later there is no room in one piece
         self.failures = 0  # of parts, in all
         self._in_a_row = {}
         book = journal.Journal(hal.flash)
@@ -42,13 +43,14 @@ class Device:
         self.settings = self._read_settings(book)
         self._number_start(book)
         self.box = Box(hal, self.settings, self.outbox, book.boot)
-        self.uplink = Uplink(hal, self.settings, self.outbox, self)
+        self.uplink = Uplink(hal, self.settings, self.outbox, client, self)
         self.status = Status(hal, self.settings, book.boot, self.box.clock)
         self.update = None
-        self.commands = Commands(self.box, self.outbox, self.settings, self)
+        self.commands = None
         self._clock_due = hal.ticks()
         self._ticks = hal.ticks()
-        self._try("commands", self.commands.begin, self._ticks)
+        if book.kept.get(settings.KEPT_REBOOT):
+            self._try("commands", self.commanding().begin, self._ticks)
         if hal.slot_on_trial() or book.kept.get(settings.KEPT_UPDATE):
             self._try("update", self.updating().begin, self._ticks)
 
@@ -105,7 +107,8 @@ class Device:
         self._try("journal", self.outbox.book.tidy)
         self._try("clock", self._set_clock, ticks)
         self._try("status", self._tell_status, ticks)
-        self._try("commands", self.commands.turn, ticks)
+        if self.commands is not None:
+            self._try("commands", self.commands.turn, ticks)
         if self.update is not None:
             self._try("update", self.update.turn, ticks)
 
@@ -131,6 +134,14 @@ class Device:
     def restart(self):
         """Start anew when this turn is over."""
         self._restarting = True
+
+    def commanding(self):
+        """The commands, which take memory only once there is one."""
+        if self.commands is None:
+            from .commands import Commands
+
+            self.commands = Commands(self.box, self.outbox, self.settings, self)
+        return self.commands
 
     def updating(self):
         """The update, which takes memory only once somebody asks for one."""
@@ -199,12 +210,12 @@ class Device:
         self.box.on_held(boot, seq, self._ticks)
 
     def _take_command(self, payload):
-        self.commands.take(frame.unpack(payload), self._ticks)
+        self.commanding().take(frame.unpack(payload), self._ticks)
 
     def _take_config(self, payload):
         keys = frame.unpack(payload)
         self.settings.change(keys)
-        self.commands.keep_config()
+        self.commanding().keep_config()
         self.status.hurry()
 
     def _tell_status(self, ticks):

@@ -40,8 +40,8 @@ class Client:
     on_connack(), on_suback(), on_puback(token), on_message(topic, payload), on_pong().
     """
 
-    def __init__(self, owner, in_size=2048, out_size=1024):
-        self._owner = owner
+    def __init__(self, owner=None, in_size=2048, out_size=1024):
+        self.owner = owner
         self._in = bytearray(in_size)
         self._in_view = memoryview(self._in)
         self.out = bytearray(out_size)
@@ -225,7 +225,7 @@ class Client:
             if self._in[start + 1]:
                 raise Broken("refused with code %d" % self._in[start + 1])
             self._connected = True
-            self._owner.on_connack()
+            self.owner.on_connack()
         elif kind == _PUBLISH:
             self._take_publish(flags, start, end)
         elif kind == _PUBACK and size == 2:
@@ -233,15 +233,15 @@ class Client:
         elif kind == _SUBACK and size == 3:
             if self._in[end - 1] > 2:
                 raise Broken("may not listen")
-            self._owner.on_suback()
+            self.owner.on_suback()
         elif kind == _PINGRESP and size == 0:
-            self._owner.on_pong()
+            self.owner.on_pong()
         else:
             raise Broken("packet of kind %x and %d bytes" % (kind, size))
 
     def _take_publish(self, flags, start, end):
         topic, pid, body = self._publish_head(flags, start, end)
-        self._owner.on_message(topic, self._in_view[body:end])
+        self.owner.on_message(topic, self._in_view[body:end])
         if pid:
             self._acknowledge(pid)
 
@@ -270,7 +270,7 @@ class Client:
         for n in range(MAX_IN_FLIGHT):
             if pid and self._pids[n] == pid:
                 self._pids[n] = 0
-                self._owner.on_puback(self._tokens[n])
+                self.owner.on_puback(self._tokens[n])
                 return
         # One that we do not wait for: a repetition, or from before. It harms nothing.
 

@@ -41,13 +41,14 @@ class Uplink:
     ``listener`` has on_up(), on_down(), on_out(boot, seq), on_message(channel, payload).
     """
 
-    def __init__(self, hal, settings, outbox, listener):
+    def __init__(self, hal, settings, outbox, client, listener):
         self.state = DOWN
         self.using = 0  # the network, by number
         self.last_failure = ""
         self._hal, self._settings, self._outbox = hal, settings, outbox
         self._listener = listener
-        self._mqtt = mqtt.Client(self)
+        self._mqtt = client
+        client.owner = self
         self._sock = None
         self._blocked = 0  # bytes that the socket would not take: to be offered again as they are
         self._ticks = 0

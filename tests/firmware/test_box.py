@@ -323,7 +323,7 @@ def test_the_alarm_goes_out_whatever_part_fails(part: str) -> None:
         case "status":
             device.status.turn = device.status.take_receipt = fail
         case "commands":
-            device.commands.turn = fail
+            device.commanding().turn = fail
         case "update":
             device.updating().turn = fail
         case "journal":

@@ -56,7 +56,7 @@ class Sock:
         self.world.gone(self)
 
 
-class Network(hal.Network):  # type: ignore[misc]
+class Network:
     def __init__(self, world: World, number: int) -> None:
         self.world, self.number, self.name = world, number, ("eth", "4g")[number]
 
@@ -68,8 +68,11 @@ class Network(hal.Network):  # type: ignore[misc]
         self.world.socks.append(sock)
         return sock
 
+    def rssi_dbm(self) -> None:
+        return None
 
-class Board(hal.Hal):  # type: ignore[misc]
+
+class Board:
     """The box's hardware in this world."""
 
     def __init__(self, world: World) -> None:
@@ -106,6 +109,12 @@ class Board(hal.Hal):  # type: ignore[misc]
 
     def random(self, below: int) -> int:
         return self.world.rng.randrange(max(1, below))
+
+    def turn(self, ticks: int) -> None:
+        pass
+
+    def say(self, what: str, **about: object) -> None:
+        pass
 
     def events(self, sock: Sock) -> int:
         if not sock.open:
