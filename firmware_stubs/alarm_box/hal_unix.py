@@ -265,7 +265,7 @@ class Board:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(self._read(tls["ca"]))
+        context.load_verify_locations(cadata=self._read(tls["ca"]))
         if "cert" in tls:
             context.load_cert_chain(self._read(tls["cert"]), self._read(tls["key"]))
         return context.wrap_socket(

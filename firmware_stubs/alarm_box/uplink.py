@@ -202,6 +202,8 @@ class Uplink:
             self._listener.on_down()
             if ticks_diff(self._ticks, self._up_since) > TRY_PREFERRED_MS:
                 self._failures = 0
+        if why != self.last_failure and was != UP:
+            self._hal.say("link_failed", net=self.using, why=why)  # once for each reason
         self.last_failure = why
         self._next_network()
         if self._tried >= len(self._hal.networks):
