@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -33,8 +34,9 @@ def build(folder: Path) -> Path:
     package = place / SOURCES.name
     if package.exists():
         return place
-    making = folder / f"firmware-{digest}.{os.getpid()}" / SOURCES.name
-    making.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f"firmware-{digest}.", dir=folder)) / SOURCES.name
+    making.mkdir()
     for path in sources:
         command = [_program("mpy-cross"), "-O3", "-s", path.name, str(path)]
         target = making / path.with_suffix(".mpy").name

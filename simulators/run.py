@@ -17,6 +17,7 @@ from protocols.model import AlarmKind, DutyAct, MediaReason, Stage
 from protocols.native.topics import DEFAULT_PREFIX
 from simulators import ledger, scenario, timetable
 from simulators.city import City, CityUnreadable
+from simulators.devices.firmware import FirmwareDevice
 from simulators.devices.full import FullDevice
 from simulators.devices.light import LightDevice
 from simulators.ledger import Ledger
@@ -33,7 +34,7 @@ MAX_OPEN_FILES = 65536
 
 
 class Device(Protocol):
-    """What the runner does with a device, light or full."""
+    """What the runner does with a device: light, full, or the firmware of a box."""
 
     unit: Unit
     making: bool
@@ -208,7 +209,7 @@ class Run:
                     relay = Relay(
                         self._broker, latency_s=slow.latency_s, bytes_per_s=slow.bytes_per_s
                     )
-                elif unit.full or timetable.is_cut_off(self._day, unit):
+                elif unit.full or unit.firmware or timetable.is_cut_off(self._day, unit):
                     relay = Relay(self._broker)
                 else:
                     continue
@@ -216,6 +217,8 @@ class Run:
             yield
 
     def _device(self, unit: Unit) -> Device:
+        if unit.firmware:
+            return self._firmware(unit)
         make = self._full if unit.full else self._light
         return make(
             unit,
@@ -226,6 +229,18 @@ class Run:
             sense=sense(self._day, self._city, unit),
             prefix=self._prefix,
             clock_offset_s=timetable.nature(self._day, unit).skew_s,
+        )
+
+    def _firmware(self, unit: Unit) -> Device:
+        return FirmwareDevice(
+            unit,
+            password=self._passwords[unit.device],
+            relay=self._relays[unit.device],
+            folder=self._folder / unit.device,
+            book=self._book,
+            tally=self.tally,
+            reports=self._day.reports,
+            prefix=self._prefix,
         )
 
     def _full(self, unit: Unit, **common: Any) -> Device:

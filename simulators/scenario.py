@@ -26,13 +26,15 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Counts(_Table, frozen=True):
-    """How many devices of each kind; ``full`` ones run the real agent, in cars."""
+    """How many devices of each kind. ``full`` ones run the real agent, in cars; ``firmware``
+    ones are boxes that run theirs on MicroPython."""
 
     cars: Number = 0
     officers: Number = 0
     boxes: Number = 0
     phones: Number = 0
     full: Number = 0
+    firmware: Number = 0
 
 
 class Reports(_Table, frozen=True):
@@ -156,15 +158,17 @@ class Unit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lat: Latitude | None = None
     lon: Longitude | None = None
     full: bool = False
+    firmware: bool = False
 
 
 def roster(scenario: Scenario, city: City) -> list[Unit]:
     """All devices of a scenario, in a fixed order; raise ScenarioInvalid if the map lacks room."""
     counts = scenario.devices
-    if not city.places and (counts.boxes or counts.phones):
+    boxes = counts.boxes + counts.firmware
+    if not city.places and (boxes or counts.phones):
         raise ScenarioInvalid(
             f"{scenario.city}: no school, bank or hospital on the map,"
-            f" where {counts.boxes} boxes and {counts.phones} phones of guards should be"
+            f" where {boxes} boxes and {counts.phones} phones of guards should be"
         )
     grids = itertools.cycle(city.teams)
     units: list[Unit] = []
@@ -185,7 +189,7 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
             )
             for n in range(1, count + 1)
         ]
-    for n, place in zip(range(1, counts.boxes + 1), itertools.cycle(city.places), strict=False):
+    for n, place in zip(range(1, boxes + 1), itertools.cycle(city.places), strict=False):
         units.append(
             Unit(
                 device=f"box-{n:04d}",
@@ -194,6 +198,7 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
                 grid=place.grid,
                 lat=place.lat,
                 lon=place.lon,
+                firmware=n > counts.boxes,
             )
         )
     return units

@@ -122,7 +122,7 @@ class Box:
         self._link_since = ticks
         self._looked = ticks
         self._test_due = ticks_add(ticks, min(FIRST_TEST_MS, settings.test_every_s * 1000))
-        self._test_seq = 0
+        self.test_seq = 0  # of the self-test that has no receipt yet
         self._test_since = ticks
         self._test_failed = False
         self._faults = 0
@@ -222,8 +222,8 @@ class Box:
 
     def on_held(self, boot, seq, ticks):
         """The gateway holds that message."""
-        if boot == self.boot and seq == self._test_seq:
-            self._test_seq = 0
+        if boot == self.boot and seq == self.test_seq:
+            self.test_seq = 0
         self.event(boot, seq, HELD, ticks)
 
     def _release(self, alarm):
@@ -305,18 +305,18 @@ class Box:
     def _turn_test(self, ticks):
         if ticks_diff(ticks, self._test_due) >= 0:
             self._test_due = ticks_add(ticks, self._settings.test_every_s * 1000)
-            if not self._test_seq:
+            if not self.test_seq:
                 self.test(ticks)
-        if not self._test_seq or not self.link_up:
+        if not self.test_seq or not self.link_up:
             self._test_failed = False
         elif ticks_diff(ticks, self._test_since) > TEST_TIMEOUT_MS:
             self._test_failed = True
 
     def test(self, ticks):
         """Send a self-test the way of an alarm; its number."""
-        self._test_seq = self._raise(frame.TEST, journal.QUIET, 1, 0, b"", ticks)
+        self.test_seq = self._raise(frame.TEST, journal.QUIET, 1, 0, b"", ticks)
         self._test_since = ticks
-        return self._test_seq
+        return self.test_seq
 
     def _sweep(self):
         """Let the journal forget alarms that the gateway holds and nobody is shown any more."""

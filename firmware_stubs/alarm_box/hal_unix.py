@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 
-from . import hal, lights
+from . import frame, hal, lights
 
 SECTOR_SIZE = 4096
 SECTORS = 16
@@ -103,6 +103,8 @@ class Board:
         self._told_at = [0] * _EVENTS
         self._tell_from = self._tell_to = 0
         self._slot = None
+        self._alarms = {}
+        self._tests = self._waiting = 0
 
     def _read(self, name):
         try:
@@ -159,6 +161,29 @@ class Board:
                 self.say("light", ago_ms, look=lights.LOOKS[what][0])
             else:
                 self.say("sound", ago_ms, tune=lights.TUNES[what - 100][0])
+
+        self._tell_alarms(self.device)
+
+    def _tell_alarms(self, device):
+        """What no lamp tells: which alarm it is, how far the silent one is, what waits."""
+        box, tests = device.box, device.box.test_seq
+        for alarm in box.alarms:
+            key = (alarm.boot, alarm.seq, alarm.stage, alarm.count)
+            if alarm.seq and self._alarms.get(alarm.kind) != key:
+                self._alarms[alarm.kind] = key
+                stage = lights.LOOKS[alarm.stage][0]
+                kind = frame.KINDS[alarm.kind]
+                self.say(
+                    "alarm", kind=kind, boot=alarm.boot, seq=alarm.seq, stage=stage,
+                    count=alarm.count,
+                )  # fmt: skip
+        if tests and tests != self._tests:
+            self.say("test", boot=box.boot, seq=tests)
+        self._tests = tests
+        waiting = device.outbox.waiting()
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self.say("waiting", count=waiting)
 
     def say(self, what, ago_ms=0, **about):
         about["what"] = what
