@@ -1,4 +1,4 @@
-"""The alarm box's firmware as a process: MicroPython's Unix port, driven by lines, telling its light."""
+"""The alarm box's firmware as a process: MicroPython's Unix port, pressed by lines on stdin."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ def command(folder: Path, *, heap_kb: int = HEAP_KB, sectors: int = 16) -> list[
     """How to run a box on that folder; where the firmware is, MICROPYPATH says."""
     micropython = _program("micropython")
     return [micropython, "-X", f"heapsize={heap_kb}k", "-m", "alarm_box", str(folder), str(sectors)]
+
+
+def available() -> bool:
+    """Whether MicroPython and its compiler are installed: there are none for every machine."""
+    try:
+        _program("micropython")
+        _program("mpy-cross")
+    except FirmwareMissing:
+        return False
+    return True
 
 
 def _program(name: str) -> str:
@@ -149,9 +159,11 @@ class FirmwareBox:
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
 
-    async def told(self, what: str, since: int = 0, **keys: Any) -> dict[str, Any]:
+    async def told(
+        self, what: str, since: int = 0, within_s: float = _START_TIMEOUT_S, **keys: Any
+    ) -> dict[str, Any]:
         """The first line after so many that says this, once it does."""
-        async with self._patience(_START_TIMEOUT_S), self._said:
+        async with self._patience(within_s), self._said:
             at = since
             while True:
                 for line in self.lines[at:]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from protocols.model import AlarmKind, DutyAct, MediaReason, Stage
 from protocols.native.topics import DEFAULT_PREFIX
-from simulators import ledger, scenario, timetable
+from simulators import firmware, ledger, scenario, timetable
 from simulators.city import City, CityUnreadable
 from simulators.devices.firmware import FirmwareDevice
 from simulators.devices.full import FullDevice
@@ -26,6 +27,8 @@ from simulators.scenario import Scenario, ScenarioInvalid, Unit
 from simulators.sense import sense
 from simulators.tally import Tally
 from simulators.timetable import ClockJump, Duty, Offline, Picture, Press, Reboot
+
+log = structlog.get_logger()
 
 STATUS_PERIOD_S = 1.0
 ACCOUNT_PERIOD_S = 10.0
@@ -218,7 +221,9 @@ class Run:
 
     def _device(self, unit: Unit) -> Device:
         if unit.firmware:
-            return self._firmware(unit)
+            if firmware.available():
+                return self._firmware(unit)
+            log.warning("no_micropython", device=unit.device, instead="a light box")
         make = self._full if unit.full else self._light
         return make(
             unit,

@@ -21,6 +21,7 @@ from fieldgate.bench.disk import disk
 from fieldgate.bench.edge import edge
 from fieldgate.bench.feed import feed
 from fieldgate.bench.figures import Figure
+from fieldgate.bench.firmware import firmware
 from fieldgate.bench.ingest import ingest
 from fieldgate.bench.machine import describe
 from fieldgate.bench.restart import restart
@@ -78,6 +79,7 @@ def benches(choice: Choice) -> dict[str, Bench]:
         "track": track,
         "edge": edge,
         "feed": feed,
+        "firmware": firmware,
     }
     return chosen | {k: v for k, v in others.items() if choice.name in ("all", k)}
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-BENCHES = ("all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed")
+BENCHES = (
+    "all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware",
+)  # fmt: skip
 
 
 def bench(

@@ -1,4 +1,4 @@
-"""On the Unix port: micropython -m alarm_box FOLDER. On a board main.py of its own says the same."""
+"""On the Unix port: micropython -m alarm_box FOLDER. A board's own main.py says the same."""
 
 import gc
 

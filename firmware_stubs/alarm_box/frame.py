@@ -288,6 +288,11 @@ def ranges(value):
     found = []
     if isinstance(value, (list, tuple)):
         for each in value:
-            if isinstance(each, (list, tuple)) and len(each) == 2 and number(each[0]) and number(each[1]):
+            if (
+                isinstance(each, (list, tuple))
+                and len(each) == 2
+                and number(each[0])
+                and number(each[1])
+            ):
                 found.append((each[0], each[1]))
     return found

@@ -293,9 +293,7 @@ class Board:
         context.load_verify_locations(cadata=self._read(tls["ca"]))
         if "cert" in tls:
             context.load_cert_chain(self._read(tls["cert"]), self._read(tls["key"]))
-        return context.wrap_socket(
-            sock, server_hostname=tls["name"], do_handshake_on_connect=False
-        )
+        return context.wrap_socket(sock, server_hostname=tls["name"], do_handshake_on_connect=False)
 
     # -- the other slot: a file, and a note which of the two runs ----------
 

@@ -121,7 +121,7 @@ class Device:
                 gc.collect()
             self.failures += 1
             row = self._in_a_row[name] = self._in_a_row.get(name, 0) + 1
-            if row == 1 or row == MAX_FAILURES:
+            if row in (1, MAX_FAILURES):
                 self._hal.fault(name, error)
             if name == "uplink":
                 self.uplink.drop("a fault")
@@ -148,9 +148,7 @@ class Device:
         if self.update is None:
             from .update import Update
 
-            self.update = Update(
-                self._hal, self.box, self.outbox, self.settings, self.restart
-            )
+            self.update = Update(self._hal, self.box, self.outbox, self.settings, self.restart)
         return self.update
 
     def _set_clock(self, ticks):

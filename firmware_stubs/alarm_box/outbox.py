@@ -30,6 +30,7 @@ class Outbox:
         self.book = book
         self.dropped = 0
         self.last_seq = 0
+        self._count = book.waiting()  # of what waits: most turns have nothing to look for
         self._due = [0] * _SLOTS  # ticks
         self._tries = bytearray(_SLOTS)
         self._new = -1  # goes before all others
@@ -51,6 +52,7 @@ class Outbox:
                 self.dropped += 1
                 return -1
         self.last_seq = seq
+        self._count += 1
         self._due[slot] = ticks
         self._tries[slot] = 0
         if about & (journal.REPLY | journal.ADDITION) == 0:
@@ -72,6 +74,7 @@ class Outbox:
             if about & (journal.REPLY | journal.ADDITION | journal.QUIET):
                 return -1
             self.dropped += 1
+            self._count -= 1
         buf, spare = writer.buf, self._spare[place]
         for n in range(writer.at):
             spare[n] = buf[n]
@@ -92,7 +95,7 @@ class Outbox:
 
     def next(self, ticks, room):
         """The slot to send now, -1 if none is due. ``room``: how many more may be under way."""
-        if room <= 0:
+        if room <= 0 or not self._count:
             return -1
         if self._new >= 0:
             slot, self._new = self._new, -1
@@ -169,6 +172,7 @@ class Outbox:
                 on_held(boot, seq)
 
     def _set_held(self, slot):
+        self._count -= 1
         if slot < journal.MAX_SLOTS:
             self.book.held(slot)
         else:
@@ -213,13 +217,12 @@ class Outbox:
 
     def waiting(self):
         """How many have no receipt."""
-        count = 0
-        for slot in range(_SLOTS):
-            count += self.state(slot) == journal.WAITING
-        return count
+        return self._count
 
     def alarms_waiting(self):
         """Whether an alarm has no receipt."""
+        if not self._count:
+            return False
         for slot in range(_SLOTS):
             if self.state(slot) == journal.WAITING and not self.about(slot) & journal.REPLY:
                 return True

@@ -73,7 +73,7 @@ class Update:
 
     def begin(self, ticks):
         """After a start: say what has become of an update."""
-        version, id_ = self._asked()
+        version, _ = self._asked()
         if not version:
             return
         if version == self._values.program_version:

@@ -14,7 +14,7 @@ from simulators import firmware
 from tests.scenarios.whole import Gateway
 
 
-def _stand_in() -> types.ModuleType:
+def _stand_in() -> Any:
     module: Any = types.ModuleType("micropython")
     module.const = lambda value: value
     return module

@@ -15,7 +15,7 @@ import pytest
 
 from simulators import firmware
 from simulators.firmware import FirmwareBox, running
-from simulators.link import Relay
+from simulators.link import Address, Relay
 from tests import parts
 from tests.scenarios.whole import Gateway
 
@@ -35,7 +35,7 @@ async def registered(gateway: Gateway, device: str = "box-1") -> dict[str, Any]:
 
 def test_the_way_of_a_press_allocates_nothing(built: Path, tmp_path: Path) -> None:
     (tmp_path / "box.json").write_text('{"device": "b", "brokers": ["127.0.0.1:9"], "zone": "z"}')
-    script = Path(__file__).with_name("press_without_heap.py")
+    script = firmware.SOURCES.parent / "checks/press_without_heap.py"
     run = subprocess.run(
         [Path(sys.executable).with_name("micropython"), "-X", "heapsize=192k", script, tmp_path],
         env={**os.environ, "MICROPYPATH": f"{built}:.frozen"},
@@ -139,7 +139,7 @@ async def test_the_second_network_takes_over_and_the_first_comes_back(
     gateway: Gateway, tmp_path: Path, built: Path
 ) -> None:
     settings = await registered(gateway)
-    async with Relay(("127.0.0.1", gateway.mqtt_port)) as first:
+    async with Relay(Address("127.0.0.1", gateway.mqtt_port)) as first:
         settings["brokers"][0] = f"127.0.0.1:{first.address[1]}"
         async with running(FirmwareBox(tmp_path / "box", built), **settings) as box:
             await box.told("link_up", net=0)
@@ -198,9 +198,13 @@ def certificate(folder: Path) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *key, "-subj", "/CN=ca", "-days", "2", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl(
+        "req", "-x509", *key, "-subj", "/CN=ca", "-days", "2", "-keyout", "ca.key", "-out", "ca.crt"
+    )
     for name in ("gateway", "box-1"):
-        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(
+            "req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr"
+        )
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
                 "-CAcreateserial", "-days", "2", "-out", f"{name}.crt")  # fmt: skip
     # MicroPython reads DER alone.

@@ -35,7 +35,7 @@ EVENTS = st.one_of(
     short_writes=st.sampled_from([0.0, 0.5]),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_every_press_that_was_lit_arrives_and_none_is_made_up(
+def test_every_press_that_was_lit_arrives_and_none_is_made_up(  # noqa: PLR0912, PLR0917  a story
     seed: int,
     events: list[tuple[str, int]],
     drops: float,

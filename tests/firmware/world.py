@@ -16,7 +16,9 @@ from firmware_stubs.alarm_box.main import Device
 from tests.firmware.flash import Chip, PowerCut
 
 STEP_MS = 5
-PROVISION = b'{"device": "box-1", "password": "p", "brokers": ["first:1", "second:1"], "zone": "till"}'
+PROVISION = (
+    b'{"device": "box-1", "password": "p", "brokers": ["first:1", "second:1"], "zone": "till"}'
+)
 _CLOSED = OSError(104)
 
 

@@ -33,7 +33,7 @@ def press(mask):
 for mask in (hal.PANIC, hal.PANIC, hal.DURESS, hal.CASE, hal.KEY):
     press(mask)
     ticks += 1000
-assert box.panic.seq == 1 and box.duress.seq == 2, (box.panic.seq, box.duress.seq)
+assert (box.panic.seq, box.duress.seq) == (1, 2)
 assert box.panic.count == 2
 assert device.outbox.waiting() == 4, device.outbox.waiting()  # an addition tells the count
 try:
