@@ -109,6 +109,7 @@ class Box:
         self.second_network = False
         self.no_gateway = False  # nobody receipts, though the link is up
         self.pressed = False  # an alarm was raised
+        self.updating = False
         self.changed = True  # something that a status tells
         self._hal, self._settings, self._outbox = board, settings, outbox
         self._boot5 = frame.boot_bytes(boot)
@@ -367,6 +368,8 @@ class Box:
             self._hal.sound(lights.SILENCE)
         if self.panic.stage != lights.READY:
             return self.panic.stage
+        if self.updating:
+            return lights.UPDATING
         if self._faults:
             return self._faults
         return lights.READY_SECOND if self.second_network else lights.READY

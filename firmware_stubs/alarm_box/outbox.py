@@ -106,9 +106,14 @@ class Outbox:
             if self._may_go(slot, ticks, room):
                 if self.about(slot) & (journal.REPLY | journal.ADDITION) == 0:
                     return slot
-                if found < 0 or self.seq(slot) < self.seq(found):
+                if found < 0 or self._is_older(slot, found):
                     found = slot  # replies in their order
         return found
+
+    def _is_older(self, slot, other):
+        if self.boot(slot) != self.boot(other):
+            return self.boot(slot) < self.boot(other)
+        return self.seq(slot) < self.seq(other)
 
     def _may_go(self, slot, ticks, room):
         if self.state(slot) != journal.WAITING or ticks_diff(ticks, self._due[slot]) < 0:

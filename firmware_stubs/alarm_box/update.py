@@ -137,6 +137,7 @@ class Update:
         self._buf = bytearray(CHUNK)
         self._moved = ticks
         self.state = FETCHING
+        self._box.updating = True
         return None
 
     def turn(self, ticks):
@@ -206,6 +207,7 @@ class Update:
 
     def _stop(self):
         self.state = IDLE
+        self._box.updating = False
         if self._sock is not None:
             self._sock.close()
             self._sock = None
