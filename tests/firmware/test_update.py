@@ -81,14 +81,11 @@ def ready(signer: Signer, answer: bytes = b"HTTP/1.0 200 OK\r\n\r\n" + PROGRAM) 
     world.device.settings.update_key = signer.modulus
     board: Any = world.board
     board.slot = bytearray()
-    board.slots = []
     board.dial = lambda host, port: Download(answer)
     board.events = lambda sock: 5 if isinstance(sock, Download) else 4
-    board.slot_open = board.slot.__init__
     board.slot_write = board.slot.extend
-    board.slot_start = lambda: board.slots.append(bytes(board.slot))
+    board.slot_start = lambda: world.slots.append(bytes(board.slot))
     board.slot_open = lambda size: board.slot.clear()
-    board.slot_keep = lambda: board.slots.append("kept")
     return world
 
 
@@ -96,24 +93,19 @@ def states(world: World) -> list[str]:
     return [reply["state"] for reply in world.replies]
 
 
-def test_a_signed_program_is_started_on_trial_and_kept(signer: Signer) -> None:
+def test_a_signed_program_is_started_on_trial_and_kept(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = ready(signer)
     world.command("u1", "update", **told(signer))
     world.until(lambda: world.look == "updating")
     world.until(lambda: world.device._restarting)
-    assert world.board.slots == [PROGRAM]  # type: ignore[attr-defined]
+    assert world.slots == [PROGRAM]
     # The new program runs.
+    monkeypatch.setattr(box_settings.Settings, "program_version", box_settings.VERSION + 1)
+    world.trial = True
     world.power_cut()
-    board: Any = world.board
-    board.slots = []
-    board.slot_keep = lambda: board.slots.append("kept")
-    world.device.settings.program_version = box_settings.VERSION + 1
-    world.device.settings.update_key = signer.modulus
-    board.trial = True
-    trial = update.Update(board, world.device.box, world.device.outbox, world.device.settings, None)
-    world.device.update = trial
-    trial.begin(world.now)
-    world.until(lambda: board.slots == ["kept"])
+    world.until(lambda: world.slots[-1] == "kept")
     world.until(lambda: states(world)[-1:] == ["done"])
     assert any(alarm["kind"] == "test" for alarm in world.raised())
 
@@ -130,18 +122,11 @@ def test_a_program_that_fell_back_is_told(signer: Signer) -> None:
 def test_a_trial_without_a_gateway_ends_after_ten_minutes(signer: Signer) -> None:
     world = ready(signer)
     world.gateway_up = False
-    world.board.trial = True
-    ended: list[int] = []
-    world.device.update = update.Update(
-        world.board,
-        world.device.box,
-        world.device.outbox,
-        world.device.settings,
-        lambda: ended.append(world.now),
-    )
-    since = world.now
-    world.until(lambda: ended, 700_000)
-    assert 600_000 <= ended[0] - since <= 600_100
+    world.trial = True
+    world.power_cut()
+    took = world.until(lambda: world.device._restarting, 700_000)
+    assert 600_000 <= took <= 600_100
+    assert world.slots == []
 
 
 REFUSED = {
@@ -183,7 +168,7 @@ def test_what_does_not_come_whole_is_not_started(signer: Signer, answer: bytes, 
     world.command("u1", "update", **told(signer))
     world.until(lambda: states(world)[-1:] == ["failed"])
     assert world.replies[-1]["detail"].startswith(why)
-    assert world.board.slots == []  # type: ignore[attr-defined]
+    assert world.slots == []
     world.press()
     world.until(lambda: world.look == "stored", 500)
 

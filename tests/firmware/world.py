@@ -85,7 +85,6 @@ class Board:
         self.closed = 0
         self.edge = 0
         self.battery = 90
-        self.trial = False
 
     def ticks(self) -> int:
         return self.world.now
@@ -134,7 +133,10 @@ class Board:
         self.world.faults.append((part, repr(error)))
 
     def slot_on_trial(self) -> bool:
-        return self.trial
+        return self.world.trial
+
+    def slot_keep(self) -> None:
+        self.world.slots.append("kept")
 
     def restart(self) -> None:
         self.world.restarts += 1
@@ -161,6 +163,8 @@ class World:
         self.tunes: list[tuple[int, str]] = []
         self.faults: list[tuple[str, str]] = []
         self.restarts = 0
+        self.trial = False
+        self.slots: list[object] = []
         # The gateway's.
         self.held: dict[int, set[int]] = {}
         self.telemetry: dict[int, set[int]] = {}
@@ -376,3 +380,15 @@ def _will(body: bytes) -> tuple[str, bytes]:
         texts.append(rest[2 : 2 + size])
         rest = rest[2 + size :]
     return texts[1].decode(), texts[2]
+
+
+def ready(world: World) -> World:
+    """A world whose box is connected and at rest."""
+    world.until(lambda: world.statuses and world.look == "ready")
+    world.run(500)
+    return world
+
+
+def looks(world: World, since: int) -> list[str]:
+    """What was shown from then on."""
+    return [look for at, look in world.looks if at >= since]
