@@ -65,6 +65,20 @@ class Flash:
         self._part.ioctl(6, sector)
 
 
+class NoFlash:
+    """In place of a partition that is not there: the box works on, from memory."""
+
+    sectors, sector_size = 4, SECTOR_SIZE
+
+    def read(self, at, buf):
+        raise OSError(errno.ENODEV)
+
+    write = read
+
+    def erase(self, sector):
+        raise OSError(errno.ENODEV)
+
+
 class Ethernet:
     """The preferred network."""
 
@@ -156,8 +170,8 @@ class Board:
         self._hz = 0
         self._battery = ADC(Pin(BATTERY_PIN), atten=ADC.ATTN_11DB)
         self.settings = _read("box.json")
-        self.flash = Flash()
-        self.networks = (Ethernet(), Modem())
+        self.flash = self._made(Flash) or NoFlash()
+        self.networks = [made for made in map(self._made, (Ethernet, Modem)) if made]
         self.device = None
         self._poll = select.poll()
         self._polled = None
@@ -166,6 +180,14 @@ class Board:
         self._slot = None
         self._nvs = esp32.NVS("alarm_box")
         self._dog = WDT(timeout=WATCHDOG_MS)
+
+    def _made(self, part):
+        """A part of the board; None if it is broken, which must not cost the others."""
+        try:
+            return part()
+        except Exception as error:
+            self.fault(part.__name__, error)
+            return None
 
     def _latch(self, bit):
         def closed(_):

@@ -2,11 +2,10 @@
 
 The flash is a ring of sectors, written one after the other, so that all wear alike. A sector
 begins with a line that numbers it and carries the boot number; records follow in lines of 16
-bytes, each record with a checksum. Nothing is ever written over: a record is taken back by
+bytes, each with a checksum (record.py). Nothing is ever written over: a record is taken back by
 another one, and a sector is erased when what still counts in it has been copied to the head.
 A cut at any byte leaves at worst one record that its checksum betrays, or one told twice.
 
-    line     kind 1 | 0xA5 | length 2 | CRC-16 2 | body …     (0xFF: never written)
     SECTOR   number 4, boot 4                  begins a sector
     BOOT     boot 4                            a start
     MESSAGE  boot 4, seq 4, about 1, payload   waits for its receipt
@@ -24,11 +23,9 @@ from array import array
 
 from micropython import const
 
-LINE = const(16)
+from .record import BLANK, HEAD, LINE, MARK, crc16, lines_of, seal
+
 MAX_BODY = const(490)
-_HEAD = const(6)
-_MARK = const(0xA5)
-_BLANK = b"\xff" * 16
 
 SECTOR = const(1)
 BOOT = const(2)
@@ -38,10 +35,9 @@ RELEASE = const(5)
 COMMAND = const(6)
 KEPT = const(7)
 
-MIN_SECTORS = const(4)
-_VIEWS = const(11)
 MAX_SLOTS = const(240)
 MAX_COMMANDS = const(16)
+_VIEWS = const(11)  # lines of the longest alarm
 
 # Of a slot: unused; no receipt yet; held by the gateway, and an alarm that is still shown.
 FREE = const(0)
@@ -54,29 +50,6 @@ REPLY = const(1)
 ADDITION = const(2)
 SILENT = const(4)
 QUIET = const(8)  # no stage of it is shown: tamper, self-test
-
-
-def crc16(buf, start, end, crc=0xFFFF):
-    """CRC-16/CCITT-FALSE by nibbles: its numbers stay small integers."""
-    table = _CRC_TABLE
-    for at in range(start, end):
-        byte = buf[at]
-        crc = table[(crc >> 12) ^ (byte >> 4)] ^ ((crc << 4) & 0xFFFF)
-        crc = table[(crc >> 12) ^ (byte & 0x0F)] ^ ((crc << 4) & 0xFFFF)
-    return crc
-
-
-def _make_table():
-    table = array("H")
-    for n in range(16):
-        crc = n << 12
-        for _ in range(4):
-            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
-        table.append(crc & 0xFFFF)
-    return table
-
-
-_CRC_TABLE = _make_table()
 
 
 class Journal:
@@ -107,7 +80,7 @@ class Journal:
         self._size = 0  # of the body read last
         self._command_places = []
         self._kept_places = {}
-        size = LINE * ((_HEAD + MAX_BODY + LINE - 1) // LINE)
+        size = LINE * ((HEAD + MAX_BODY + LINE - 1) // LINE)
         self._out, self._in = bytearray(size), bytearray(size)
         self._first = bytearray(LINE)  # of a sector
         # Slicing allocates: a view of each length that an alarm has is made now.
@@ -121,7 +94,7 @@ class Journal:
     def begin(self, boot):
         """Number this start; whether the flash has it."""
         self.boot = boot
-        struct.pack_into(">I", self._out, _HEAD, boot)
+        struct.pack_into(">I", self._out, HEAD, boot)
         return self._append(BOOT, 4, False)
 
     def keep(self, boot, seq, about, payload, size):
@@ -130,12 +103,12 @@ class Journal:
         It is in the way of a press and does not allocate.
         """
         slot = self._free_slot()
-        if slot < 0 or size > MAX_BODY - 9 or self._live() + _lines_of(9 + size) > self._limit():
+        if slot < 0 or size > MAX_BODY - 9 or self._live() + lines_of(9 + size) > self._limit():
             return -1
         out = self._out
-        struct.pack_into(">II", out, _HEAD, boot, seq)
-        out[_HEAD + 8] = about
-        at = _HEAD + 9
+        struct.pack_into(">II", out, HEAD, boot, seq)
+        out[HEAD + 8] = about
+        at = HEAD + 9
         for n in range(size):
             out[at + n] = payload[n]
         if not self._append(MESSAGE, 9 + size, False):
@@ -155,7 +128,7 @@ class Journal:
 
     def carried_out(self, digest):
         """A command of these eight bytes was: it never is again. Whether the flash has it."""
-        self._out[_HEAD : _HEAD + 8] = digest
+        self._out[HEAD : HEAD + 8] = digest
         written = self._append(COMMAND, 8, False)
         self._take_command(digest, self._place if written else -1)
         return written
@@ -164,8 +137,8 @@ class Journal:
         """The newest bytes of a key, 0 to 255; whether the flash has them."""
         if len(data) > MAX_BODY - 1:
             return False
-        self._out[_HEAD] = key
-        self._out[_HEAD + 1 : _HEAD + 1 + len(data)] = data
+        self._out[HEAD] = key
+        self._out[HEAD + 1 : HEAD + 1 + len(data)] = data
         written = self._append(KEPT, 1 + len(data), False)
         self.kept[key] = bytes(data)
         self._kept_places[key] = self._place if written else -1
@@ -178,7 +151,7 @@ class Journal:
         size = self._sizes[slot]
         if self._parse(self._places[slot]) != MESSAGE or self._size != size:
             return None
-        return memoryview(self._in)[_HEAD + 9 : _HEAD + size]
+        return memoryview(self._in)[HEAD + 9 : HEAD + size]
 
     def find(self, boot, seq):
         """The slot of that message, or -1."""
@@ -232,10 +205,10 @@ class Journal:
         """Lines that count now."""
         lines = len(self.commands)
         for key in self.kept:
-            lines += _lines_of(1 + len(self.kept[key]))
+            lines += lines_of(1 + len(self.kept[key]))
         for slot in range(MAX_SLOTS):
             if self.state[slot] != FREE:
-                lines += _lines_of(self._sizes[slot]) + 1
+                lines += lines_of(self._sizes[slot]) + 1
         return lines
 
     def _copy_from(self, tail):
@@ -267,7 +240,7 @@ class Journal:
         if kind == 0:
             return True  # worn away since: nothing is left to save
         for n in range(self._size):
-            self._out[_HEAD + n] = self._in[_HEAD + n]
+            self._out[HEAD + n] = self._in[HEAD + n]
         return self._append(kind, self._size, True)
 
     def _erase(self, sector):
@@ -286,7 +259,7 @@ class Journal:
         return True
 
     def _note(self, kind, slot, copying):
-        struct.pack_into(">II", self._out, _HEAD, self.boots[slot], self.seqs[slot])
+        struct.pack_into(">II", self._out, HEAD, self.boots[slot], self.seqs[slot])
         return self._append(kind, 8, copying)
 
     def _append(self, kind, size, copying):
@@ -294,8 +267,8 @@ class Journal:
 
         What comes back wrong is passed over, and written once more behind it.
         """
-        lines = _lines_of(size)
-        _seal(self._out, kind, size)
+        lines = lines_of(size)
+        seal(self._out, kind, size)
         for _ in range(2):
             if self._line + lines > self._lines and not self._open_sector(copying):
                 return False
@@ -314,8 +287,8 @@ class Journal:
             if self._erased_ahead() < (1 if copying else 2):
                 return False
             sector, number = self._after(self._head), self._numbers[self._head] + 1
-        struct.pack_into(">II", self._first, _HEAD, number, self.boot)
-        _seal(self._first, SECTOR, 8)
+        struct.pack_into(">II", self._first, HEAD, number, self.boot)
+        seal(self._first, SECTOR, 8)
         if not self._write(sector * self._flash.sector_size, self._first, self._ins[0]):
             self.worn = True
             return False
@@ -339,7 +312,7 @@ class Journal:
         order = []
         for sector in range(self._flash.sectors):
             if self._parse(sector * self._flash.sector_size) == SECTOR and self._size == 8:
-                number, boot = struct.unpack_from(">II", self._in, _HEAD)
+                number, boot = struct.unpack_from(">II", self._in, HEAD)
                 self._numbers[sector] = number
                 self.boot = max(self.boot, boot)
                 order.append((number, sector))
@@ -360,25 +333,25 @@ class Journal:
             kind = self._parse(start + line * LINE)
             if kind:
                 self._load_record(kind, start + line * LINE)
-                line += _lines_of(self._size)
+                line += lines_of(self._size)
                 self._line = line
             else:
-                if self._in[:LINE] != _BLANK:
+                if self._in[:LINE] != BLANK:
                     self._line = line + 1
                 line += 1
 
     def _load_record(self, kind, place):
         body, size = self._in, self._size
         if kind == KEPT and size:
-            key = body[_HEAD]
-            self.kept[key] = bytes(body[_HEAD + 1 : _HEAD + size])
+            key = body[HEAD]
+            self.kept[key] = bytes(body[HEAD + 1 : HEAD + size])
             self._kept_places[key] = place
         elif kind == COMMAND and size == 8:
-            self._take_command(bytes(body[_HEAD : _HEAD + 8]), place)
+            self._take_command(bytes(body[HEAD : HEAD + 8]), place)
         elif kind == BOOT and size == 4:
-            self.boot = max(self.boot, struct.unpack_from(">I", body, _HEAD)[0])
+            self.boot = max(self.boot, struct.unpack_from(">I", body, HEAD)[0])
         elif kind in (MESSAGE, HELD, RELEASE) and size >= 8:
-            boot, seq = struct.unpack_from(">II", body, _HEAD)
+            boot, seq = struct.unpack_from(">II", body, HEAD)
             slot = self.find(boot, seq)
             if kind == MESSAGE and size > 9:
                 self._place = place
@@ -387,7 +360,7 @@ class Journal:
                 else:
                     slot = self._free_slot()
                     if slot >= 0:
-                        self._fill(slot, boot, seq, body[_HEAD + 8], size)
+                        self._fill(slot, boot, seq, body[HEAD + 8], size)
             elif slot >= 0 and kind == HELD:
                 self._take_held(slot)
             elif slot >= 0:
@@ -401,14 +374,14 @@ class Journal:
         try:
             self._flash.read(place, self._ins[0])
             size = head[2] << 8 | head[3]
-            lines = _lines_of(size)
-            if head[1] != _MARK or size > MAX_BODY or place + lines * LINE > sector_end:
+            lines = lines_of(size)
+            if head[1] != MARK or size > MAX_BODY or place + lines * LINE > sector_end:
                 return 0
             if lines > 1:
                 self._flash.read(place, _view(self._ins, lines))
         except OSError:
             return 0
-        if head[4] << 8 | head[5] != crc16(head, _HEAD, _HEAD + size, crc16(head, 0, 4)):
+        if head[4] << 8 | head[5] != crc16(head, HEAD, HEAD + size, crc16(head, 0, 4)):
             return 0
         self._size = size
         return head[0]
@@ -420,7 +393,7 @@ class Journal:
                 self._flash.read(at, self._ins[0])
             except OSError:
                 return False
-            if self._in[:LINE] != _BLANK:
+            if self._in[:LINE] != BLANK:
                 return False
         return True
 
@@ -455,26 +428,8 @@ class Journal:
             self._command_places.pop(0)
 
 
-def _seal(buf, kind, size):
-    """Write the head of the record whose body stands in the buffer; blank what follows it."""
-    buf[0] = kind  # one by one: four at a time would make a tuple
-    buf[1] = _MARK
-    buf[2] = size >> 8
-    buf[3] = size & 0xFF
-    crc = crc16(buf, _HEAD, _HEAD + size, crc16(buf, 0, 4))
-    buf[4] = crc >> 8
-    buf[5] = crc & 0xFF
-    for n in range(_HEAD + size, _lines_of(size) * LINE):
-        buf[n] = 0xFF
-
-
 def _view(views, lines):
     """The first so many lines of a buffer, of which the longest view is that of the whole."""
     if lines <= _VIEWS:
         return views[lines - 1]
     return views[-1][: lines * LINE]
-
-
-def _lines_of(size):
-    """How many lines a record takes whose body has so many bytes."""
-    return (_HEAD + size + LINE - 1) // LINE

@@ -23,7 +23,7 @@ CLOCK_UNSET_MS = 1_000
 """How often the board is asked for the time."""
 
 MAX_FAILURES = 50
-ESSENTIAL = ("box", "uplink", "journal")
+ESSENTIAL = ("buttons", "box", "uplink", "wait")
 """Parts that are restarted with the whole box if they fail so often in a row."""
 
 
@@ -87,12 +87,15 @@ class Device:
         busy_ms = 0
         while not self._restarting:
             ticks = self._ticks = hal.ticks()
-            box.look(ticks, busy_ms > BLIND_MS)
+            try:
+                box.look(ticks, busy_ms > BLIND_MS)
+            except Exception as error:
+                self._failed("buttons", error)
             self.turn(ticks)
             hal.watchdog()
             busy_ms = ticks_diff(hal.ticks(), ticks)
             wait_ms = BUSY_WAIT_MS if box.unsettled() else IDLE_WAIT_MS
-            hal.wait(wait_ms, self.uplink.sock(), self.uplink.wants_to_write())
+            self._try("wait", hal.wait, wait_ms, self.uplink.sock(), self.uplink.wants_to_write())
         self._try("goodbye", self.uplink.close)
         hal.restart()
 
@@ -117,19 +120,22 @@ class Device:
         try:
             result = part(*args)
         except Exception as error:
-            if isinstance(error, MemoryError):
-                gc.collect()
-            self.failures += 1
-            row = self._in_a_row[name] = self._in_a_row.get(name, 0) + 1
-            if row in (1, MAX_FAILURES):
-                self._hal.fault(name, error)
-            if name == "uplink":
-                self.uplink.drop("a fault")
-            if row == MAX_FAILURES and name in ESSENTIAL:
-                self._restarting = True
+            self._failed(name, error)
             return None
         self._in_a_row[name] = 0
         return result
+
+    def _failed(self, name, error):
+        if isinstance(error, MemoryError):
+            gc.collect()
+        self.failures += 1
+        row = self._in_a_row[name] = self._in_a_row.get(name, 0) + 1
+        if row in (1, MAX_FAILURES):
+            self._hal.fault(name, error)
+        if name == "uplink":
+            self.uplink.drop("a fault")
+        if row == MAX_FAILURES and name in ESSENTIAL:
+            self._restarting = True
 
     def restart(self):
         """Start anew when this turn is over."""
@@ -251,5 +257,9 @@ def start():
     else:
         from .hal_unix import Board
     board = Board(sys.argv)
-    board.device = Device(board)
-    board.device.run()
+    try:
+        board.device = Device(board)
+        board.device.run()
+    except Exception as error:  # nothing that was foreseen
+        board.fault("box", error)
+        board.restart()

@@ -115,7 +115,7 @@ class Uplink:
 
     def _dial(self):
         networks = self._hal.networks
-        for _ in range(len(networks)):
+        for _ in networks:
             network = networks[self.using]
             self._since = self._ticks
             if self.using < len(self._settings.brokers) and network.is_up():

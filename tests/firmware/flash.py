@@ -14,6 +14,7 @@ class Chip:
         self.sectors, self.sector_size = sectors, sector_size
         self.cells = bytearray(b"\xff" * (sectors * sector_size))
         self.budget: int | None = None
+        self.trace: list[list[tuple[int, int]]] | None = None  # cells that change, step by step
         self.fails = False
         self.stuck: set[int] = set()  # cells that take nothing any more
         self.erasures = [0] * sectors
@@ -26,8 +27,7 @@ class Chip:
             raise OSError(5)
         for n, byte in enumerate(bytes(buf)):
             self._spend()
-            if at + n not in self.stuck:
-                self.cells[at + n] &= byte
+            self._set(at + n, self.cells[at + n] & byte)
 
     def erase(self, sector: int) -> None:
         if self.fails:
@@ -38,10 +38,17 @@ class Chip:
         for at in reversed(range(start, start + self.sector_size)):
             if at % 16 == 15:
                 self._spend()
-            if at not in self.stuck:
-                self.cells[at] = 0xFF
+            self._set(at, 0xFF)
+
+    def _set(self, at: int, value: int) -> None:
+        if self.trace is not None and value != self.cells[at]:
+            self.trace[-1].append((at, value))
+        if at not in self.stuck:
+            self.cells[at] = value
 
     def _spend(self) -> None:
+        if self.trace is not None:
+            self.trace.append([])
         if self.budget is not None:
             if self.budget == 0:
                 raise PowerCut
