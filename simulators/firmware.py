@@ -149,9 +149,10 @@ class FirmwareBox:
                 await process.stdin.wait_closed()
 
     async def press(self, contact: str = "press") -> None:
-        """Press as a person does, and let go: a finger takes longer than a contact to settle."""
+        """Press and let go, both long enough to count."""
+        since = len(self.lines)
         self.do(f"{contact} 60")
-        await asyncio.sleep(0.12)
+        await self.told("let_go", since)
 
     def do(self, line: str) -> None:
         """Close a contact, break a part: see hal_unix.py."""

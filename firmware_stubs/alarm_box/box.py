@@ -155,9 +155,17 @@ class Box:
     def unsettled(self):
         """Whether a contact has to be looked at again soon."""
         for n in range(5):
-            if self._contacts[n].unsettled:
+            contact = self._contacts[n]
+            if contact.unsettled or (contact.closed and n < 3):  # a button about to be let go
                 return True
         return False
+
+    def is_released(self):
+        """Whether no button is closed."""
+        for n in range(3):
+            if self._contacts[n].closed:
+                return False
+        return True
 
     def _press(self, alarm, ticks):
         if alarm.is_open() and alarm.boot == self.boot:

@@ -105,6 +105,7 @@ class Board:
         self._slot = None
         self._alarms = {}
         self._tests = self._waiting = 0
+        self._pressed = False
 
     def _read(self, name):
         try:
@@ -167,6 +168,9 @@ class Board:
     def _tell_alarms(self, device):
         """What no lamp tells: which alarm it is, how far the silent one is, what waits."""
         box, tests = device.box, device.box.test_seq
+        if self._pressed and not self._closed and box.is_released():
+            self._pressed = False
+            self.say("let_go")
         for alarm in box.alarms:
             key = (alarm.boot, alarm.seq, alarm.stage, alarm.count)
             if alarm.seq and self._alarms.get(alarm.kind) != key:
@@ -226,6 +230,7 @@ class Board:
             n = _bit(_NAMES[what])
             self._close(n)
             self._ends[n] = time.ticks_add(time.ticks_ms(), int(words[0]))
+            self._pressed = True
         elif what == "case":
             self._set(3, words[0] == "on")
         elif what == "mains":

@@ -91,7 +91,7 @@ class FirmwareDevice:
                 line = await box.told("alarm", since, kind=kind)
                 if line["stage"] == "pressed":
                     await self._book.write(self._pressed(line, kind, online))
-            await asyncio.sleep(2 * PRESS_MS / 1000)  # a finger lets go
+            await box.told("let_go", since)
             for _ in range(min(presses, 5) - 1):
                 await box.press(contact)
 
