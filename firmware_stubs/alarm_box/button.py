@@ -8,9 +8,9 @@ SETTLE_MS = const(30)
 """A contact is what it has been for so long: a press of 50 ms counts."""
 
 BLIND_MS = const(20)
-"""Where the main loop looked at something else for longer, a contact that has closed meanwhile
-was pressed: 50 ms may be over before anybody looks. The circuit filters what is shorter than
-10 ms."""
+"""Where the main loop looked at something else for longer, a contact that has closed meanwhile,
+or had just closed before, was pressed: its 50 ms may be over before anybody looks again. The
+circuit filters what is shorter than 10 ms."""
 
 STUCK_MS = const(60_000)
 
@@ -28,11 +28,13 @@ class Button:
     def look(self, raw, edge, blind, ticks):
         """Whether that is a press. ``raw``: closed now; ``edge``: has closed since the last look;
         ``blind``: that was long ago. Closed from the start is a press, too: it has no edge."""
-        if raw != self._raw:
+        was = self._raw
+        if raw != was:
             self._raw = raw
             self._since = ticks
-        if edge and blind and not self.closed:
+        if blind and (edge or was) and not self.closed:
             self.closed = raw
+            self.unsettled = False
             return True
         for_ms = ticks_diff(ticks, self._since)
         self.unsettled = raw != self.closed
