@@ -24,10 +24,14 @@ class Button:
         self.unsettled = False
         self._raw = False
         self._since = 0  # when the raw contact changed
+        self._looked = 0
 
     def look(self, raw, edge, blind, ticks):
         """Whether that is a press. ``raw``: closed now; ``edge``: has closed since the last look;
         ``blind``: that was long ago. Closed from the start is a press, too: it has no edge."""
+        if self.unsettled and ticks_diff(ticks, self._looked) > BLIND_MS:
+            blind = True  # it should have been looked at again within 5 ms
+        self._looked = ticks
         was = self._raw
         if raw != was:
             self._raw = raw

@@ -46,7 +46,7 @@ def test_a_press_that_was_over_while_nobody_looked_counts() -> None:
 def test_a_press_that_was_seen_to_begin_and_was_over_while_nobody_looked_counts() -> None:
     button = Button()
     assert not button.look(True, True, False, 0)
-    assert button.look(False, False, True, 70)
+    assert button.look(False, False, False, 70)
     assert not button.look(False, False, False, 75)
 
 
