@@ -44,6 +44,7 @@ test | faults)
 mosquitto_pub mosquitto-clients
 gpsd gpsd
 gpsfake gpsd-clients
+openssl openssl
 curl curl"
     ;;
 esac
