@@ -23,6 +23,7 @@ INFORMING = (
     "had its receipt",
     "journalled meanwhile",
     "PSS",
+    "presses",
     "kept up",  # how fast a busy machine is, a quick pass does not judge:
     "keep up",
     "generator was",
