@@ -24,6 +24,7 @@ INFORMING = (
     "journalled meanwhile",
     "PSS",
     "presses",
+    "64-bit",
     "kept up",  # how fast a busy machine is, a quick pass does not judge:
     "keep up",
     "generator was",
