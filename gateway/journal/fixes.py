@@ -147,7 +147,7 @@ def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], in
     columns["received"] = about["received"]
     columns["offset"] = _filled(about["clock_offset_ms"], "offset", absent)
     sources, columns["src"] = _listed(fields["src"])
-    flags, columns["marks"] = _listed(about["flags"])
+    marks, columns["marks"] = _listed(about["flags"])
     try:
         for name, column in columns.items():
             numbers[_COLUMN[name]] = column
@@ -155,7 +155,7 @@ def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], in
         raise Unfit("a number past 64 bits") from error
     numbers[_STORED] = stored
     device = np.array(list(map(number, about["device"])), np.int64)
-    return Fixes(device, numbers, decimals, sources, flags)
+    return Fixes(device, numbers, decimals, sources, marks)
 
 
 def _by_field(rows: Sequence[Struct]) -> dict[str, Sequence[Any]]:
