@@ -1,4 +1,5 @@
-"""The board: an ESP32 with Ethernet, a cellular modem, four contacts, a lamp and a sounder.
+"""The board: a WT32-ETH01 (an ESP32 with Ethernet), a cellular modem, five contacts, a lamp and a
+sounder.
 
 The pins are those of README.md. The journal is a partition of its own, written as the flash is:
 sector by sector, without a file system.
@@ -24,13 +25,13 @@ from .clock import ticks_diff
 
 PANIC_PIN = const(32)
 DURESS_PIN = const(33)
-KEY_PIN = const(34)
-CASE_PIN = const(35)
-MAINS_PIN = const(36)
-LAMP_PINS = (const(13), const(14), const(15))  # red, green, blue
+KEY_PIN = const(39)
+CASE_PIN = const(36)
+MAINS_PIN = const(14)
+BATTERY_PIN = const(35)
+LAMP_PINS = (const(2), const(12), const(15))  # red, green, blue
 SOUNDER_PIN = const(4)
-BATTERY_PIN = const(39)
-MODEM_TX, MODEM_RX, MODEM_KEY = const(5), const(2), const(12)
+MODEM_TX, MODEM_RX = const(17), const(5)
 LAN_MDC, LAN_MDIO, LAN_POWER = const(23), const(18), const(16)
 
 SECTOR_SIZE = const(4096)
@@ -110,7 +111,6 @@ class Modem:
         self._uart = UART(1, 115_200, tx=MODEM_TX, rx=MODEM_RX, rxbuf=2048, txbuf=2048)
         self._ppp = None
         self._tried = None
-        Pin(MODEM_KEY, Pin.OUT, value=1)
 
     def is_up(self):
         if self._ppp is not None and self._ppp.isconnected():
@@ -119,10 +119,9 @@ class Modem:
         if self._tried is None or ticks_diff(now, self._tried) > MODEM_RETRY_MS:
             self._tried = now
             if self._ppp is not None:
-                self._ppp.active(False)
+                self._ppp.disconnect()
             self._uart.write(b"ATD*99#\r")  # CONNECT is not waited for: PPP asks until it answers
             self._ppp = network.PPP(self._uart)
-            self._ppp.active(True)
             self._ppp.connect()
         return False
 
@@ -157,7 +156,7 @@ class Board:
     def __init__(self, argv):
         self._contacts = [
             Pin(PANIC_PIN, Pin.IN, Pin.PULL_UP), Pin(DURESS_PIN, Pin.IN, Pin.PULL_UP),
-            Pin(KEY_PIN, Pin.IN), Pin(CASE_PIN, Pin.IN), Pin(MAINS_PIN, Pin.IN),
+            Pin(KEY_PIN, Pin.IN), Pin(CASE_PIN, Pin.IN), Pin(MAINS_PIN, Pin.IN, Pin.PULL_UP),
         ]  # fmt: skip
         self._edges = 0
         for n in range(2):  # the buttons: what is not seen while the loop is busy is latched here

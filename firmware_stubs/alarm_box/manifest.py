@@ -1,4 +1,4 @@
-"""What is frozen into the board's firmware: FROZEN_MANIFEST=…/alarm_box/manifest.py"""
+"""What is frozen into the board's firmware, by ../board/mpconfigboard.cmake."""
 
 include("$(PORT_DIR)/boards/manifest.py")  # noqa: F821  names of MicroPython's build
 package("alarm_box", base_path="..", opt=2)  # noqa: F821
