@@ -34,12 +34,15 @@ def up(
     from gateway.config import ConfigError, load
 
     options = {"data": data, "mqtt": mqtt, "http": http, "broker": broker, "prefix": prefix}
+    told: list[BaseException] = []
     try:
         _run(load(config, options), as_json)
     except* (ConfigError, BrokerFailed, OSError) as errors:
-        for error in _each(errors):
-            typer.echo(f"fieldgate: {error}", err=True)
-        raise typer.Exit(1) from None
+        told += _each(errors)
+    for error in told:
+        typer.echo(f"fieldgate: {error}", err=True)
+    if told:  # not within except*, which may make a group of what is raised there
+        raise typer.Exit(1)
 
 
 def _each(errors: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
