@@ -84,7 +84,7 @@ class Receipts:
 
     def telemetry(self, device: str, boot: int, count: int, *, has_gap: bool) -> None:
         """So many more telemetry messages are committed, or came again."""
-        owed = self._owed.get((device, boot)) or self._owed_to(device, boot)
+        owed = self._owed_to(device, boot)
         if has_gap is (owed.gap_since is None):
             self._watch_gap(owed)
         if not owed.count:

@@ -108,14 +108,10 @@ class Tail(Struct, gc=False):
 
     def observe(self, t: int, received: int) -> bool:
         """Show the clock a time that may change its offset; whether it is right all the same."""
-        self.twin.clock.observe(t, received)
-        self.read_clock()
-        return received - t >= self.least_ms
-
-    def read_clock(self) -> None:
-        """Take over what the twin's clock shows."""
         clock = self.twin.clock
+        clock.observe(t, received)
         self.offset_ms = clock.offset_ms
         self.clock_until_ms = (clock.period + 1) * CLOCK_PERIOD_MS
         is_sound = clock.least is not None and abs(clock.offset_ms or 0) <= SKEW_MS
         self.least_ms = clock.least if clock.least is not None and is_sound else maxsize
+        return received - t >= self.least_ms

@@ -376,9 +376,9 @@ class TelemetryPipeline:
                 window.add_range(first, last)
         owe = self._receipts.telemetry
         for at in range(0, len(group.tails), SLICE_MESSAGES):
-            some = [tail for tail in group.tails[at : at + SLICE_MESSAGES] if tail.fix is not None]
+            some = group.tails[at : at + SLICE_MESSAGES]
             for tail in some:
-                if (fix := tail.fix) is not None:
+                if (fix := tail.fix) is not None:  # else it has gone the general way since
                     count = tail.count
                     tail.commit(fix)
                     owe(tail.device, tail.boot, count, has_gap=tail.window.has_gap)

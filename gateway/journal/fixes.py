@@ -147,7 +147,7 @@ def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], in
     columns["received"] = about["received"]
     columns["offset"] = _filled(about["clock_offset_ms"], "offset", absent)
     sources, columns["src"] = _listed(fields["src"])
-    marks, columns["marks"] = _listed(about["flags"])
+    flag_sets, columns["marks"] = _listed(about["flags"])
     try:
         for name, column in columns.items():
             numbers[_COLUMN[name]] = column
@@ -155,7 +155,7 @@ def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], in
         raise Unfit("a number past 64 bits") from error
     numbers[_STORED] = stored
     device = np.array(list(map(number, about["device"])), np.int64)
-    return Fixes(device, numbers, decimals, sources, marks)
+    return Fixes(device, numbers, decimals, sources, flag_sets)
 
 
 def _by_field(rows: Sequence[Struct]) -> dict[str, Sequence[Any]]:
@@ -175,12 +175,12 @@ def _decimals(fields: Mapping[str, Sequence[Any]], absent: NDArray[np.int64]) ->
         except struct.error:
             line[:] = fields[name]  # with NaN for None
     is_none = ~np.isfinite(decimals)
-    if is_none.any():
-        for name, line in zip(DECIMALS, is_none, strict=True):
+    for name, line in zip(DECIMALS, is_none, strict=True):
+        if line.any():
             if np.count_nonzero(line) != fields[name].count(None):
                 raise Unfit(name)
-            absent |= np.where(line, _BITS.get(name, 0), 0)
-        decimals[is_none] = 0.0
+            absent |= np.where(line, _BITS[name], 0)
+    decimals[is_none] = 0.0
     return decimals
 
 

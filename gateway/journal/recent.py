@@ -18,19 +18,16 @@ class Recent:
         self._lock = threading.Lock()
         self._events: deque[Event] = deque()
         self._before = newest  # this cursor and those below are not here
-        self._newest = newest
 
     @property
     def newest(self) -> int:
         """The cursor of the newest one."""
-        return self._newest
+        return self._events[-1].cursor if self._events else self._before
 
     def add(self, events: Iterable[Event]) -> None:
         """These are committed: to be called before any reader is told so."""
         with self._lock:
-            for event in events:
-                self._events.append(event)
-                self._newest = event.cursor
+            self._events.extend(events)
             while len(self._events) > KEPT:
                 self._before = self._events.popleft().cursor
 
