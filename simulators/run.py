@@ -220,32 +220,28 @@ class Run:
             yield
 
     def _device(self, unit: Unit) -> Device:
+        common: dict[str, Any] = {
+            "password": self._passwords[unit.device],
+            "book": self._book,
+            "tally": self.tally,
+            "reports": self._day.reports,
+            "prefix": self._prefix,
+        }
         if unit.firmware:
             if firmware.available():
-                return self._firmware(unit)
+                return self._firmware(unit, **common)
             log.warning("no_micropython", device=unit.device, instead="a light box")
         make = self._full if unit.full else self._light
         return make(
             unit,
-            password=self._passwords[unit.device],
-            book=self._book,
-            tally=self.tally,
-            reports=self._day.reports,
             sense=sense(self._day, self._city, unit),
-            prefix=self._prefix,
             clock_offset_s=timetable.nature(self._day, unit).skew_s,
+            **common,
         )
 
-    def _firmware(self, unit: Unit) -> Device:
+    def _firmware(self, unit: Unit, **common: Any) -> Device:
         return FirmwareDevice(
-            unit,
-            password=self._passwords[unit.device],
-            relay=self._relays[unit.device],
-            folder=self._folder / unit.device,
-            book=self._book,
-            tally=self.tally,
-            reports=self._day.reports,
-            prefix=self._prefix,
+            unit, relay=self._relays[unit.device], folder=self._folder / unit.device, **common
         )
 
     def _full(self, unit: Unit, **common: Any) -> Device:
