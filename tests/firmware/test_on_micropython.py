@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ async def registered(gateway: Gateway, device: str = "box-1") -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+async def box(gateway: Gateway, tmp_path: Path, built: Path) -> AsyncIterator[FirmwareBox]:
+    """A box of the gateway's that has its link."""
+    settings = await registered(gateway)
+    async with running(FirmwareBox(tmp_path / "box", built), **settings) as each:
+        await each.told("link_up")
+        yield each
+
+
 def test_the_way_of_a_press_allocates_nothing(built: Path, tmp_path: Path) -> None:
     (tmp_path / "box.json").write_text('{"device": "b", "brokers": ["127.0.0.1:9"], "zone": "z"}')
     script = firmware.SOURCES.parent / "checks/press_without_heap.py"
@@ -45,48 +55,40 @@ def test_the_way_of_a_press_allocates_nothing(built: Path, tmp_path: Path) -> No
 
 
 async def test_a_press_is_stored_accepted_acknowledged_and_closed(
-    gateway: Gateway, tmp_path: Path, built: Path
+    gateway: Gateway, box: FirmwareBox
 ) -> None:
-    settings = await registered(gateway)
-    async with running(FirmwareBox(tmp_path / "box", built), **settings) as box:
-        await box.told("link_up")
-        since = len(box.lines)
-        box.do("press 60")
-        await box.shows("stored")
-        (raised,) = await gateway.wait_for(1, "alarm.raised")
-        assert raised["data"]["kind"] == "panic"
-        assert "clock_skewed" not in raised["data"]["flags"]
-        for act, look in (
-            ("accept", "accepted"), ("acknowledge", "acknowledged"), ("close", "closed"),
-        ):  # fmt: skip
-            await gateway.post(f"/api/v1/alarms/{raised['id']}/{act}", by="desk 3")
-            await box.shows(look)
-        assert box.looks(since) == [
-            "pressed", "sent", "stored", "accepted", "acknowledged", "closed",
-        ]  # fmt: skip
-        await box.told("sound", since, tune="falling")  # light and sound are told one by one
-        assert box.tunes(since) == [
-            "click", "click", "one_long", "two_high", "three_high", "falling",
-        ]  # fmt: skip
-        devices = await gateway.get("/api/v1/devices/box-1")
-        assert devices["state"] == "online"
-        assert (await box.report())["failures"] == 0
+    since = len(box.lines)
+    box.do("press 60")
+    await box.shows("stored")
+    (raised,) = await gateway.wait_for(1, "alarm.raised")
+    assert raised["data"]["kind"] == "panic"
+    assert "clock_skewed" not in raised["data"]["flags"]
+    for act, look in (
+        ("accept", "accepted"), ("acknowledge", "acknowledged"), ("close", "closed"),
+    ):  # fmt: skip
+        await gateway.post(f"/api/v1/alarms/{raised['id']}/{act}", by="desk 3")
+        await box.shows(look)
+    assert box.looks(since) == [
+        "pressed", "sent", "stored", "accepted", "acknowledged", "closed",
+    ]  # fmt: skip
+    await box.told("sound", since, tune="falling")  # light and sound are told one by one
+    assert box.tunes(since) == [
+        "click", "click", "one_long", "two_high", "three_high", "falling",
+    ]  # fmt: skip
+    devices = await gateway.get("/api/v1/devices/box-1")
+    assert devices["state"] == "online"
+    assert (await box.report())["failures"] == 0
 
 
-async def test_a_duress_is_raised_and_shows_nothing(
-    gateway: Gateway, tmp_path: Path, built: Path
-) -> None:
-    settings = await registered(gateway)
-    async with running(FirmwareBox(tmp_path / "box", built), **settings) as box:
-        await box.told("link_up")
-        await box.shows("ready")
-        since = len(box.lines)
-        box.do("duress 60")
-        (raised,) = await gateway.wait_for(1, "alarm.raised")
-        assert raised["data"]["silent"] is True
-        await gateway.post(f"/api/v1/alarms/{raised['id']}/accept", by="desk 3")
-        await box.report()
-        assert box.looks(since) + box.tunes(since) == []
+async def test_a_duress_is_raised_and_shows_nothing(gateway: Gateway, box: FirmwareBox) -> None:
+    await box.shows("ready")
+    since = len(box.lines)
+    box.do("duress 60")
+    (raised,) = await gateway.wait_for(1, "alarm.raised")
+    assert raised["data"]["silent"] is True
+    await gateway.post(f"/api/v1/alarms/{raised['id']}/accept", by="desk 3")
+    await box.report()
+    assert box.looks(since) + box.tunes(since) == []
 
 
 @pytest.mark.timeout(600)
@@ -120,20 +122,15 @@ async def test_killed_a_hundred_times_in_the_middle_of_a_press_each_arrives_once
     assert ledger["totals"]["missing"] == 0
 
 
-async def test_broker_and_gateway_killed_and_back(
-    gateway: Gateway, tmp_path: Path, built: Path
-) -> None:
-    settings = await registered(gateway)
-    async with running(FirmwareBox(tmp_path / "box", built), **settings) as box:
-        await box.told("link_up")
-        await gateway.kill()
-        await box.told("link_down")
-        box.do("press 60")
-        await box.shows("nobody_has_it_yet")
-        await box.told("sound", tune="two_low")
-        await gateway.start()
-        await box.shows("stored")
-        assert len(await gateway.wait_for(1, "alarm.raised")) == 1
+async def test_broker_and_gateway_killed_and_back(gateway: Gateway, box: FirmwareBox) -> None:
+    await gateway.kill()
+    await box.told("link_down")
+    box.do("press 60")
+    await box.shows("nobody_has_it_yet")
+    await box.told("sound", tune="two_low")
+    await gateway.start()
+    await box.shows("stored")
+    assert len(await gateway.wait_for(1, "alarm.raised")) == 1
 
 
 async def test_the_second_network_takes_over_and_the_first_comes_back(
@@ -178,18 +175,15 @@ async def test_the_heap_that_is_claimed_is_enough_for_an_hour_of_work(
      ("break clock", "ready"), ("break settings", "ready"), ("break commands", "ready")],
 )  # fmt: skip
 async def test_the_alarm_goes_out_whatever_has_failed(
-    gateway: Gateway, tmp_path: Path, built: Path, line: str, look: str
+    gateway: Gateway, box: FirmwareBox, line: str, look: str
 ) -> None:
-    settings = await registered(gateway)
-    async with running(FirmwareBox(tmp_path / "box", built), **settings) as box:
-        await box.told("link_up")
-        box.do(line)
-        await box.report()
-        box.do("press 60")
-        await box.shows("stored")
-        box.do("key 60")
-        await box.shows(look)
-        assert len(await gateway.wait_for(1, "alarm.raised")) == 1
+    box.do(line)
+    await box.report()
+    box.do("press 60")
+    await box.shows("stored")
+    box.do("key 60")
+    await box.shows(look)
+    assert len(await gateway.wait_for(1, "alarm.raised")) == 1
 
 
 def certificate(folder: Path) -> None:
