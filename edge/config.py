@@ -8,8 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from edge.fields import convert
 from protocols.errors import FieldInvalid
+from protocols.fields import convert
 from protocols.model import DeviceId, DeviceKind, Latitude, Longitude
 from protocols.native.topics import DEFAULT_PREFIX
 

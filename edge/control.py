@@ -23,8 +23,8 @@ from msgspec import Meta, Struct
 
 from edge.alarms import AlarmTrack, Step
 from edge.connections import Connections
-from edge.fields import convert
 from protocols.errors import FieldInvalid
+from protocols.fields import convert
 from protocols.model import DutyAct, Name, Text
 
 MAX_BODY_BYTES = 16 * 1024

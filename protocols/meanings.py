@@ -142,6 +142,7 @@ MEANINGS: Mapping[type[Struct], Mapping[str, Key]] = {
         "act": Key("What to do"),
         "t": Key("When it was given, by the gateway's clock", MS),
         "exp": Key("Past this time the device refuses it", MS),
+        "sent": Key("Handed to the broker, by the clock of the gateway", MS),
         "args": Key("Arguments of the act"),
     },
 }

@@ -224,13 +224,18 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Channel ``cmd`` (down): past ``exp`` (ms) the device refuses."""
+    """Channel ``cmd`` (down): past ``exp`` (ms, the gateway's clock) the device refuses.
+
+    ``t``: when it was ordered. ``sent`` (ours, beyond contract v1): when it was handed to the
+    broker, by which a device whose clock is not set can tell how late it is.
+    """
 
     id: Text
     act: Name
     t: Millis
     exp: Millis
     args: dict[str, object] = {}
+    sent: Millis | None = None
 
 
 LaneMessage: TypeAlias = Fix | Alarm | DutyReport | Reply | Status | MediaChunk

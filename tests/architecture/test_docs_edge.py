@@ -12,7 +12,7 @@ from typing import get_args
 import msgspec
 
 from edge.config import Config
-from edge.fields import convert
+from protocols.fields import convert
 
 PAGE = (Path(__file__).parents[2] / "docs" / "edge.md").read_text()
 

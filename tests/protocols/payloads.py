@@ -151,7 +151,7 @@ KEYS: dict[type[Any], tuple[Keys, Keys]] = {
     ),
     Command: (
         {"id": text, "act": name, "t": millis, "exp": millis},
-        {"args": st.dictionaries(name, _json_values, min_size=1, max_size=3)},
+        {"args": st.dictionaries(name, _json_values, min_size=1, max_size=3), "sent": millis},
     ),
 }
 """By type of message: the keys that are required, and those that are not."""
