@@ -134,7 +134,7 @@ def _call(
     path: Path, method: str, target: str, body: object = None, timeout_s: float | None = 10.0
 ) -> Iterator[dict[str, Any]]:
     """The lines of the agent's answer as they come; exits if there is none."""
-    from edge.panel import NotTaken, call
+    from edge.control_client import NotTaken, call
 
     try:
         yield from call(path, method, target, body, timeout_s)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge.agent import Agent
-from edge.panel import NotTaken, call
+from edge.control_client import NotTaken, call
 from protocols.model import Stage
 from protocols.native.topics import Up
 from tests import parts

@@ -9,7 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from edge.panel import NotTaken, call
+from edge.control_client import NotTaken, call
 from tests.faults.experiment import Trial
 from tests.faults.parts import START_TIMEOUT_S, Part, until
 

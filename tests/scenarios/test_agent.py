@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 import pytest
 
-from edge.panel import call
+from edge.control_client import call
 from fieldgate.processes import Child
 from gateway.app import admin_token
 from protocols.model import message_id
