@@ -113,6 +113,7 @@ def _optional() -> Iterator[Check]:
     for name, use, package in (
         ("gpsd", "devices with a receiver, tests", "gpsd"),
         ("gpsfake", "tests", "gpsd-clients"),
+        ("chromium", "tests", "chromium"),
     ):
         program = shutil.which(name, path=PATH)
         yield _wanted(f"{name} ({use})", program, f"apt-get install {package}")

@@ -31,6 +31,8 @@ missing_packages() {
     while read -r command package; do
         command -v "$command" >/dev/null || echo "$package"
     done <<<"$commands"
+    # The panel's page is looked at in Chromium, in Chinese too.
+    [ "$purpose" = run ] || [ -n "$(fc-list :lang=zh 2>/dev/null)" ] || echo fonts-wqy-zenhei
 }
 
 case $purpose in
@@ -45,7 +47,9 @@ mosquitto_pub mosquitto-clients
 gpsd gpsd
 gpsfake gpsd-clients
 openssl openssl
-curl curl"
+curl curl
+chromium chromium
+fc-list fontconfig"
     ;;
 esac
 # An experiment that lacks one of these is skipped, and says so.
