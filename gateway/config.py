@@ -12,6 +12,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.grids import Grid
+
 ENVIRONMENT_PREFIX = "FIELDGATE_"
 SCALARS = ("data", "mqtt", "http", "broker", "prefix", "stale_after_s", "reserve_mb")
 
@@ -58,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_after_s: Annotated[float, Meta(gt=0)] = 60.0
     reserve_mb: Annotated[int, Meta(ge=1)] = 64
     webhooks: list[WebhookSettings] = []
+    grids: list[Grid] = []
 
     @property
     def folder(self) -> Path:
@@ -87,13 +90,17 @@ def load(
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error).replace("`$.", "`")) from error
-    names = [hook.cursor_name for hook in settings.webhooks]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"webhooks: {names.count(name)} have the name or URL of {name!r}")
+    _check_apart([hook.cursor_name for hook in settings.webhooks], "webhooks", "name or URL of")
+    _check_apart([grid.name for grid in settings.grids], "grids", "name")
     host_port("mqtt", settings.mqtt)
     host_port("http", settings.http)
     return settings
+
+
+def _check_apart(names: list[str], key: str, what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{key}: {names.count(name)} have the {what} {name!r}")
 
 
 def host_port(key: str, text: str) -> HostPort:
