@@ -19,19 +19,18 @@ from edge.config import Config
 from edge.control import ControlSocket, PressedKind
 from edge.link import Link, Presence
 from edge.outbox import Outbox, Outgoing
-from edge.sources.camera import Camera, Picture
+from edge.photographer import Photographer, PictureSource
+from edge.sources.camera import Camera
 from edge.sources.gps import Gps
 from edge.sources.power import clock_source, read_health
 from edge.sources.report import ReportPolicy
 from edge.spool import Spool, Spooled
 from protocols.errors import ProtocolError
 from protocols.model import Command, DutyAct, Position, Receipt
-from protocols.native import media
 from protocols.native.codec import decode
 from protocols.native.topics import Down, Up
 
 RESTART_FIRST_S, RESTART_MAX_S = 1.0, 30.0
-MAX_ALARM_PICTURES = 8  # asked for and not yet taken
 MAX_COMMANDS = 1000  # remembered, so that none is answered twice
 
 log = logging.getLogger(__name__)
@@ -44,18 +43,6 @@ class PositionSource(Protocol):
 
     async def run(self, on_fix: Callable[[Position], None]) -> None:
         """Call ``on_fix`` for each epoch."""
-
-
-class PictureSource(Protocol):
-    """Takes pictures; blocks, so it is called in a thread."""
-
-    health: Any
-
-    def take(self) -> Picture | None:
-        """A picture of now, or None where there is none."""
-
-    def close(self) -> None:
-        """Let go of the camera."""
 
 
 class Agent:
@@ -73,13 +60,11 @@ class Agent:
     ) -> None:
         self.config = config
         self._firmware, self._now_ms = firmware, now_ms
-        self._gps, self._camera = gps, camera
+        self._gps = gps
         if gps is None and config.gps is not None:
             self._gps = Gps(config.gps.host, config.gps.port, now_ms=now_ms)
         if camera is None and config.camera is not None:
-            self._camera = Camera(
-                config.camera.source, width_px=config.camera.width_px, now_ms=now_ms
-            )
+            camera = Camera(config.camera.source, width_px=config.camera.width_px, now_ms=now_ms)
         report = config.report
         self._report = ReportPolicy(
             distance_m=report.distance_m, turn_deg=report.turn_deg, interval_s=report.interval_s
@@ -96,10 +81,12 @@ class Agent:
             on_out=self._note_sent,
             rng=rng,
         )
+        self._photographer = (
+            None if camera is None else Photographer(camera, config.camera, self._put_picture)
+        )
         self._buttons = Buttons()
         self._tracks = AlarmTracks()
         self._position: Position | None = None
-        self._to_photograph: asyncio.Queue[str] = asyncio.Queue(MAX_ALARM_PICTURES)
         self._commands: dict[str, None] = {}
         self._telling: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()
@@ -127,8 +114,8 @@ class Agent:
         if self._telling is not None:
             self._telling.cancel()
         await self._parts.__aexit__(*error)  # what was entered last is left first
-        if self._camera is not None:
-            await asyncio.to_thread(self._camera.close)
+        if self._photographer is not None:
+            await self._photographer.close()
 
     async def run(self) -> None:
         """Run until stopped."""
@@ -175,11 +162,8 @@ class Agent:
         self._tracks.add(track)
         self._link.wake(urgent=True)
         log.info("alarm_pressed id=%s kind=%s", identity, kind)
-        if self._camera is not None:
-            try:
-                self._to_photograph.put_nowait(identity)
-            except asyncio.QueueFull:
-                log.warning("picture_not_taken alarm=%s waiting=%d", identity, MAX_ALARM_PICTURES)
+        if self._photographer is not None:
+            self._photographer.note_alarm(identity)
         return track
 
     def duty(self, act: DutyAct, *, ref: str | None = None, crew: list[str] | None = None) -> str:
@@ -215,7 +199,7 @@ class Agent:
             "dropped": {str(channel): count for channel, count in spool.dropped.items()},
             "trouble": spool.trouble,
             "gnss": self._gps.state if self._gps is not None else None,
-            "cam": self._camera.health if self._camera is not None else "none",
+            "cam": self._photographer.health if self._photographer is not None else "none",
             "pos": self._position_keys(),
         }
 
@@ -249,7 +233,7 @@ class Agent:
             health = await asyncio.to_thread(read_health)
             about = {
                 "gnss": self._gps.state if self._gps is not None else None,
-                "cam": self._camera.health if self._camera is not None else "none",
+                "cam": self._photographer.health if self._photographer is not None else "none",
                 "clock": clock_source(),
                 "spool": self._spool.count.total(),
                 "fw": self._firmware,
@@ -258,34 +242,8 @@ class Agent:
             self._link.wake()
             await asyncio.sleep(self.config.status.period_s)
 
-    async def _photograph(self) -> None:
-        """A picture of each alarm, and one by period."""
-        assert self._camera is not None
-        settings = self.config.camera
-        period_s = settings.period_s if settings is not None else None
-        due_s = time.monotonic()
-        while True:
-            alarm: str | None = None
-            try:
-                async with asyncio.timeout(period_s and max(0.0, due_s - time.monotonic())):
-                    alarm = await self._to_photograph.get()
-            except TimeoutError:
-                due_s = time.monotonic() + (period_s or 0.0)
-            picture = await asyncio.to_thread(self._camera.take)
-            if picture is not None:
-                self._send_picture(picture, alarm)
-
-    def _send_picture(self, picture: Picture, alarm: str | None) -> None:
-        chunks = media.cut(
-            picture.jpeg,
-            "image/jpeg",
-            taken=picture.taken_ms,
-            width_px=picture.width_px,
-            height_px=picture.height_px,
-            reason="periodic" if alarm is None else "alarm",
-            ref=alarm,
-        )
-        self._spool.put_all(Up.MEDIA, picture.taken_ms, list(chunks))
+    def _put_picture(self, taken_ms: int, chunks: list[dict[str, Any]]) -> None:
+        self._spool.put_all(Up.MEDIA, taken_ms, chunks)
         self._link.wake()
 
     def _tell_presses(self) -> None:
@@ -316,7 +274,7 @@ class Agent:
     def _presence(self) -> Presence:
         capabilities = ["button"]
         capabilities += ["gnss"] if self._gps is not None else []
-        capabilities += ["camera"] if self._camera is not None else []
+        capabilities += ["camera"] if self._photographer is not None else []
         return Presence(
             online=lambda: wire.online(
                 self.boot, self._now_ms(), self.config.kind, self._firmware, capabilities
@@ -370,8 +328,8 @@ class Agent:
             parts["gps"] = lambda: gps.run(self._take_fix)
         if self.config.position is not None:
             parts["place"] = self._report_place
-        if self._camera is not None:
-            parts["camera"] = self._photograph
+        if self._photographer is not None:
+            parts["camera"] = self._photographer.run
         return parts
 
     async def _supervise(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
