@@ -16,10 +16,11 @@ from edge.alarms import AlarmTrack, AlarmTracks, Step
 from edge.button import UPDATE_EVERY_S, Button, Buttons, Latched
 from edge.clock import wall_ms
 from edge.config import Config
-from edge.control import ControlSocket, PressedKind
+from edge.control import ControlSocket
 from edge.link import Link, Presence
 from edge.outbox import Outbox, Outgoing
 from edge.photographer import Photographer, PictureSource
+from edge.requests import PressedKind
 from edge.sources.camera import Camera
 from edge.sources.gps import Gps
 from edge.sources.power import clock_source, read_health

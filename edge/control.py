@@ -1,9 +1,7 @@
 """HTTP on a Unix socket: what a panel, a GPIO daemon or a panic button calls.
 
-POST /press   {"kind", "zone", "silent", "text"}; with ?follow=1 one JSON line a stage
-POST /duty    {"act", "ref", "crew"}
-POST /reset   lets go of the latched buttons
-GET  /status, /alarms, /alarms/SEQ[?boot=…][&follow=1]
+The routes are those of edge/requests.py. POST /press and GET /alarms/SEQ take ?follow=1: one
+JSON line a stage, until the alarm is closed.
 """
 
 from __future__ import annotations
@@ -12,87 +10,22 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
 import msgspec
-from msgspec import Meta, Struct
 
 from edge.alarms import AlarmTrack, Step
 from edge.connections import Connections
-from protocols.errors import FieldInvalid
-from protocols.fields import convert
-from protocols.model import DutyAct, Name, Text
+from edge.requests import MAX_BODY_BYTES, Answer, Device, Refusal, answer, shown, step_shown
 
-MAX_BODY_BYTES = 16 * 1024
 MAX_CALLERS = 32
 REQUEST_TIMEOUT_S = 10.0
 SOCKET_MODE = 0o660  # the panel is in the agent's group
 
-PressedKind: TypeAlias = Literal[
-    "panic", "duress", "hold_up", "fire", "medical", "tamper", "man_down", "test"
-]
 log = logging.getLogger(__name__)
-
-
-class Press(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /press."""
-
-    kind: PressedKind = "panic"
-    zone: Text | None = None
-    silent: bool | None = None
-    text: Text | None = None
-
-
-class Duty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /duty."""
-
-    act: DutyAct
-    ref: Text | None = None
-    crew: Annotated[list[Name], Meta(max_length=32)] | None = None
-
-
-class Device(Protocol):
-    """What the socket drives."""
-
-    @property
-    def boot(self) -> int:
-        """The boot number in force."""
-
-    def press(
-        self, kind: PressedKind, *, zone: str | None, silent: bool | None, text: str | None
-    ) -> AlarmTrack:
-        """A press; returns when it is durably spooled."""
-
-    def duty(self, act: DutyAct, *, ref: str | None, crew: list[str] | None) -> str:
-        """A duty report; its message id."""
-
-    def reset(self) -> None:
-        """Let go of the latched buttons."""
-
-    def status(self) -> dict[str, object]:
-        """How the device is."""
-
-    def alarm(self, boot: int, seq: int) -> AlarmTrack | None:
-        """An alarm and how far it has got."""
-
-    def alarms(self) -> list[AlarmTrack]:
-        """The latest alarms."""
-
-
-class Refusal(Exception):
-    """A request that is not answered with 200."""
-
-    def __init__(self, status: int, title: str, **facts: object) -> None:
-        super().__init__(title)
-        self.status = status
-        self.problem = {"title": title, "status": status, **facts}
-
-
-Answer: TypeAlias = dict[str, object] | AlarmTrack
 
 
 class ControlSocket:
@@ -130,7 +63,7 @@ class ControlSocket:
                 raise Refusal(503, "too many callers", limit=MAX_CALLERS)
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 request, body = await _read_request(http, reader)
-            answer, follow = self._route(request, body)
+            found, follow = self._route(request, body)
         except TimeoutError:
             return
         except h11.RemoteProtocolError as error:
@@ -138,88 +71,18 @@ class ControlSocket:
             await _respond(http, writer, refusal.status, refusal.problem)
         except Refusal as refusal:
             await _respond(http, writer, refusal.status, refusal.problem)
-        except FieldInvalid as error:
-            problem = {"title": str(error), "field": error.field, "value": error.value}
-            await _respond(http, writer, 400, {"status": 400, **problem})
         else:
-            if follow and isinstance(answer, AlarmTrack):
-                await _stream(http, reader, writer, answer)
+            if follow and isinstance(found, AlarmTrack):
+                await _stream(http, reader, writer, found)
             else:
-                await _respond(http, writer, 200, _shown(answer))
+                await _respond(http, writer, 200, shown(found))
 
     def _route(self, request: h11.Request, body: bytes) -> tuple[Answer, bool]:
         target = urlsplit(request.target.decode("ascii"))
         query = dict(parse_qsl(target.query))
+        method = request.method.decode("ascii")
         follow = query.get("follow") in ("1", "true")
-        method, path = request.method.decode("ascii"), target.path
-        routes: dict[tuple[str, str], Callable[[], Answer]] = {
-            ("POST", "/press"): lambda: self._press(body),
-            ("POST", "/duty"): lambda: self._duty(body),
-            ("POST", "/reset"): self._reset,
-            ("GET", "/status"): self._device.status,
-            ("GET", "/alarms"): lambda: {"alarms": [_shown(a) for a in self._device.alarms()]},
-        }
-        if method == "GET" and path.startswith("/alarms/"):
-            return self._alarm(path.removeprefix("/alarms/"), query.get("boot")), follow
-        if (method, path) in routes:
-            return routes[method, path](), follow
-        allowed = [known for known, route in routes if route == path]
-        if allowed:
-            raise Refusal(405, f"{method} {path}", allow=allowed)
-        raise Refusal(404, f"nothing at {path}")
-
-    def _press(self, body: bytes) -> AlarmTrack:
-        press = _parse(body, Press)
-        return self._device.press(press.kind, zone=press.zone, silent=press.silent, text=press.text)
-
-    def _duty(self, body: bytes) -> dict[str, object]:
-        duty = _parse(body, Duty)
-        return {"id": self._device.duty(duty.act, ref=duty.ref, crew=duty.crew)}
-
-    def _reset(self) -> dict[str, object]:
-        self._device.reset()
-        return {}
-
-    def _alarm(self, seq: str, boot: str | None) -> AlarmTrack:
-        track = self._device.alarm(
-            self._device.boot if boot is None else _number("boot", boot), _number("seq", seq)
-        )
-        if track is None:
-            raise Refusal(404, f"no alarm {seq} is followed here")
-        return track
-
-
-def _number(field: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 20):
-        raise FieldInvalid(field, "must be a number", text)
-    return int(text)
-
-
-def _parse(body: bytes, kind: type[Any]) -> Any:
-    try:
-        value = msgspec.json.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FieldInvalid("body", f"not JSON: {error}") from None
-    return convert(value, kind)
-
-
-def _shown(answer: Answer) -> dict[str, object]:
-    if not isinstance(answer, AlarmTrack):
-        return answer
-    return {
-        "id": answer.id,
-        "boot": answer.boot,
-        "seq": answer.seq,
-        "kind": answer.kind,
-        "count": answer.count,
-        "stage": answer.stage,
-        "steps": [_step(step) for step in answer.steps],
-    }
-
-
-def _step(step: Step) -> dict[str, object]:
-    about: dict[str, object] = {"stage": step.stage, "t": step.t}
-    return about if step.by is None else {**about, "by": step.by}
+        return answer(self._device, method, target.path, query, body), follow
 
 
 async def _read_request(
@@ -289,7 +152,7 @@ async def _send_steps(
     async for step in steps:
         line = {"id": track.id, "boot": track.boot, "seq": track.seq, "count": track.count}
         await _send(
-            http, writer, h11.Data(data=msgspec.json.encode({**line, **_step(step)}) + b"\n")
+            http, writer, h11.Data(data=msgspec.json.encode({**line, **step_shown(step)}) + b"\n")
         )
     await _send(http, writer, h11.EndOfMessage())
 

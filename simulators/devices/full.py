@@ -18,7 +18,7 @@ from edge.config import (
     SpoolSettings,
     StatusSettings,
 )
-from edge.control import PressedKind
+from edge.requests import PressedKind
 from edge.sources.gps import Gps, OnFix
 from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
 from protocols.native.topics import Up
