@@ -8,21 +8,21 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 import structlog
 
+from gateway.accounts import Brokers, brokers_of
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
 from gateway.assembly import Assembler
-from gateway.broker import PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT, Broker
 from gateway.checkpoint import Checkpoints
 from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
 from gateway.directory import Directory
@@ -30,7 +30,7 @@ from gateway.feeds.stream import LiveFeed
 from gateway.feeds.webhook import WebhookFeed
 from gateway.health import Counts, Health
 from gateway.ingress.bulk import BulkClient
-from gateway.ingress.mqtt import Account, PriorityClient
+from gateway.ingress.mqtt import PriorityClient
 from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
 from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
@@ -53,14 +53,6 @@ RESTART_S = 1.0
 START_COMMIT_S, LAST_COMMIT_S = 5.0, 5.0
 PRIORITY_RECEIVE = 1000
 TELEMETRY_RECEIVE = 10_000
-
-
-class Brokers(NamedTuple):
-    """The gateway's two accounts at its broker, and the broker if it is our own."""
-
-    priority: Account
-    telemetry: Account
-    private: Broker | None = None
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -91,7 +83,7 @@ async def run(settings: Settings, on_ready: Callable[[Ready], None], stop: async
     room = Room(folder, reserve_bytes=settings.reserve_mb * 1024 * 1024)
     room.look()  # on a full disk the reserve is what the start is made with
     with _alone(folder), Registry(folder) as registry, Service() as service:
-        async with _brokers(settings, registry) as brokers:
+        async with brokers_of(settings, registry) as brokers:
             while not stop.is_set():
                 try:
                     await _serve(
@@ -382,38 +374,6 @@ def _webhook_lanes(
                 )
             except ValueError as error:
                 raise ConfigError(f"webhooks: secret: {error}") from error
-
-
-@contextlib.asynccontextmanager
-async def _brokers(settings: Settings, registry: Registry) -> AsyncIterator[Brokers]:
-    """The accounts at an outside broker, or at a private one that runs meanwhile."""
-    if settings.broker is not None:
-        yield _outside(settings.broker)
-        return
-    host, port = host_port("mqtt", settings.mqtt)
-    async with Broker(
-        settings.folder, registry, host=host, port=port, prefix=settings.prefix
-    ) as broker:
-        priority, telemetry = (
-            Account(broker.host, broker.port, user, broker.passwords[user])
-            for user in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
-        )
-        yield Brokers(priority, telemetry, broker)
-
-
-def _outside(url: str) -> Brokers:
-    """``mqtt://USER:PASSWORD@HOST:PORT``: one account may serve both clients there."""
-    parts = urlsplit(url)
-    if parts.scheme != "mqtt" or not parts.hostname:
-        raise ConfigError(f"broker: expected mqtt://USER:PASSWORD@HOST:PORT, got {url!r}")
-    port = parts.port or 1883
-    user = unquote(parts.username) if parts.username else None
-    password = unquote(parts.password) if parts.password else None
-    priority, telemetry = (
-        Account(parts.hostname, port, user, password, client_id)
-        for client_id in (PRIORITY_ACCOUNT, TELEMETRY_ACCOUNT)
-    )
-    return Brokers(priority, telemetry)
 
 
 @contextlib.contextmanager
