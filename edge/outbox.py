@@ -216,7 +216,7 @@ class Outbox:
 
     def _take_turn(self, turn: _Turn, now_s: float) -> Outgoing | None:
         if turn is _Turn.PICTURE:
-            chunk = next(self._unsent(Up.MEDIA, now_s), None)
+            chunk = next(self._unsent(Up.MEDIA, now_s), None)  # in the order of their worth
             return None if chunk is None else self._single(Slot.BULK, 1, chunk)
         newest_first = turn is _Turn.NEWEST
         if newest_first and len(self._sent[Up.POS]) >= MAX_UNRECEIPTED // 2:
@@ -236,11 +236,12 @@ class Outbox:
             del sent[next(iter(sent))]
         if len(sent) >= min(self._spool.count[channel], MAX_UNRECEIPTED):
             return iter(())
-        return (
-            message
-            for message in self._spool.waiting(channel, newest_first=newest_first)
-            if message.n not in sent
+        waiting = (
+            self._spool.waiting_pictures()
+            if channel is Up.MEDIA
+            else self._spool.waiting(channel, newest_first=newest_first)
         )
+        return (message for message in waiting if message.n not in sent)
 
     def _single(self, slot: Slot, qos: int, message: Spooled) -> Outgoing | None:
         body = self._spool.body(message.n)

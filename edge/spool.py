@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from edge import boots, wire
+from edge import boots, picture_order, wire
+from edge.covered import covered, is_beyond
+from edge.picture_order import ORDINARY, Place
 from edge.spool_file import (
     DESTROYED,
     FILE_NAME,
@@ -106,16 +108,19 @@ class Spool:
         """Number a message and keep it. A status also declares what was lost."""
         return self.put_all(channel, t, [keys])[0]
 
-    def put_all(self, channel: Up, t: int, messages: Sequence[Mapping[str, Any]]) -> list[Spooled]:
-        """Number and keep several messages of a channel: all of them, or none."""
-        lane = LANES[channel]
-        first = self._last[lane] + 1
-        spooled = self._write(
-            lambda: [
-                self._insert(channel, seq, t, keys) for seq, keys in enumerate(messages, first)
-            ]
-        )
-        self._last[lane] += len(messages)
+    def put_all(
+        self,
+        channel: Up,
+        t: int,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        place: Place = ORDINARY,
+    ) -> list[Spooled]:
+        """Number and keep several messages of a channel: all of them, or none. Media is one
+        picture, and has a place among the pictures."""
+        first = self._last[LANES[channel]] + 1
+        spooled = self._write(lambda: self._insert_all(channel, first, t, messages, place))
+        self._last[LANES[channel]] += len(messages)
         if self.bytes > self._max_bytes:
             self._write(self._make_room)
         return spooled
@@ -136,6 +141,18 @@ class Spool:
                 return
             except sqlite3.DatabaseError as error:
                 self._go_on_after(error)
+
+    def waiting_pictures(self) -> Iterator[Spooled]:
+        """The chunks of pictures in the order of sending. Don't write while iterating."""
+        try:
+            for row in picture_order.in_order(self._db):
+                yield Spooled(*row, Up.MEDIA)
+        except sqlite3.DatabaseError as error:
+            self._go_on_after(error)
+
+    def move_picture(self, chunks: Sequence[Spooled], place: Place) -> None:
+        """A picture that is here already has another place now."""
+        self._write(lambda: picture_order.note(self._db, chunks[0].n, chunks[-1].n, place))
 
     def body(self, n: int) -> bytes | None:
         """The bytes of a message, unless it is gone."""
@@ -161,24 +178,17 @@ class Spool:
         None: it speaks of numbers that this boot has not given out yet. That is not
         ours to believe, as a later message of that number would pass for stored.
         """
-        if self._is_beyond(receipt):
+        if is_beyond(receipt, self.boot, self._last):
             log.error("receipt_beyond_what_was_sent boot=%d receipt=%r", self.boot, receipt)
             return None
         return self._write(
             lambda: {
                 n
                 for lane in Lane
-                for first, last in _covered(receipt, lane)
+                for first, last in covered(receipt, lane)
                 for n in self._delete_range(receipt.boot, lane, first, last)
             }
         )
-
-    def _is_beyond(self, receipt: Receipt) -> bool:
-        if receipt.boot != self.boot:
-            return receipt.boot > self.boot
-        named = [stage.seq for stage in receipt.alarms]
-        told = {Lane.PRIORITY: max([receipt.p, *named]), Lane.TELEMETRY: receipt.t}
-        return any(max(told[lane], receipt.high.get(lane, 0)) > self._last[lane] for lane in Lane)
 
     def _delete_range(self, boot: int, lane: Lane, first: int, last: int) -> Iterator[int]:
         while messages := self.numbers(boot, lane, first, last):
@@ -278,6 +288,7 @@ class Spool:
             return change()
 
     def _measure(self) -> None:
+        picture_order.adopt(self._db)
         self.count.clear()
         self.bytes = 0
         for channel, count, size in self._db.execute(
@@ -285,6 +296,14 @@ class Spool:
         ):
             self.count[Up(channel)] = count
             self.bytes += size + ROW_BYTES * count
+
+    def _insert_all(
+        self, channel: Up, first: int, t: int, messages: Sequence[Mapping[str, Any]], place: Place
+    ) -> list[Spooled]:
+        spooled = [self._insert(channel, seq, t, keys) for seq, keys in enumerate(messages, first)]
+        if channel is Up.MEDIA and spooled:
+            picture_order.note(self._db, spooled[0].n, spooled[-1].n, place)
+        return spooled
 
     def _insert(self, channel: Up, seq: int, t: int, keys: Mapping[str, Any]) -> Spooled:
         if channel is Up.STATUS:
@@ -344,10 +363,15 @@ class Spool:
             self._join_lost()
 
     def _give_up(self, channel: Up, limit: int) -> None:
-        rows = self._db.execute(
-            "SELECT n, boot, seq FROM message WHERE channel = ? ORDER BY n LIMIT ?",
-            [channel, limit],
-        ).fetchall()
+        """The oldest; of pictures the one that is worth least, whole: a part of it is no use."""
+        rows = picture_order.least(self._db) if channel is Up.MEDIA else []
+        rows = (
+            rows
+            or self._db.execute(
+                "SELECT n, boot, seq FROM message WHERE channel = ? ORDER BY n LIMIT ?",
+                [channel, limit],
+            ).fetchall()
+        )
         for n, boot, seq in rows:
             self._give_up_one(Spooled(n, boot, seq, channel))
 
@@ -419,21 +443,3 @@ class Spool:
         self._db.executemany("INSERT INTO lost (boot, first, last) VALUES (?, ?, ?)", joined)
         (ranges,) = self._db.execute("SELECT count(*) FROM lost").fetchone()
         return int(ranges)
-
-
-def _covered(receipt: Receipt, lane: Lane) -> Iterator[tuple[int, int]]:
-    """The ranges of a lane that the gateway holds: up to its first gap, and with ``high``
-    what lies between the missing ranges."""
-    held_to = receipt.p if lane is Lane.PRIORITY else receipt.t
-    if held_to:
-        yield 1, held_to
-    since = held_to + 1
-    if lane in receipt.high:
-        for first, last in sorted(receipt.miss.get(lane, [])):
-            if since < first:
-                yield since, min(first - 1, receipt.high[lane])
-            since = max(since, last + 1)
-        if since <= receipt.high[lane]:
-            yield since, receipt.high[lane]
-    if lane is Lane.PRIORITY:  # an alarm that has a stage is at least stored
-        yield from ((stage.seq, stage.seq) for stage in receipt.alarms)

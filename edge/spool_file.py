@@ -11,6 +11,7 @@ from zlib import crc32
 
 import msgspec
 
+from edge import picture_order
 from protocols.errors import ProtocolError
 from protocols.model import Alarm, Lane
 from protocols.native import codec
@@ -101,7 +102,7 @@ def open_spool(path: str | Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -512")  # KiB
-        db.executescript(_SCHEMA)
+        db.executescript(_SCHEMA + picture_order.SCHEMA)
         columns = [name for _, name, *_ in db.execute("PRAGMA table_info (message)")]
         if "crc" not in columns:  # a spool of before there was one
             db.execute("ALTER TABLE message ADD COLUMN crc INTEGER")

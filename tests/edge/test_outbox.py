@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.outbox import CAPACITY, MAX_UNRECEIPTED, Outbox, Outgoing, Slot
+from edge.picture_order import Place, Rank
 from edge.spool import Spool
 from protocols.model import MAX_CHUNK_BYTES, MAX_FIXES, Fix, Lane, Receipt
 from protocols.native import codec
@@ -226,3 +227,50 @@ def test_little_is_under_way_at_a_time(spool: Spool, outbox: Outbox) -> None:
     counts = {slot: under_way.count(slot) for slot in Slot}
     assert all(counts[slot] <= CAPACITY[slot] for slot in Slot)
     assert sum(CAPACITY.values()) < 20
+
+
+def put_picture(spool: Spool, name: str, place: Place, chunks: int = 2) -> list[int]:
+    keys = [{"id": name, "n": n} for n in range(chunks)]
+    return [message.seq for message in spool.put_all(Up.MEDIA, 0, keys, place=place)]
+
+
+def test_pictures_go_out_by_what_they_are_for_and_whole(spool: Spool, outbox: Outbox) -> None:
+    rest = put_picture(spool, "rest", Place(Rank.REST, 1, -1))
+    periodic = [put_picture(spool, f"periodic {n}", Place()) for n in range(2)]
+    live = put_picture(spool, "live", Place(Rank.LIVE))
+    first = put_picture(spool, "first alarm, newest", Place(Rank.ALARM, 1, -9))
+    older = put_picture(spool, "second alarm, older", Place(Rank.ALARM, 5, -7))
+    newer = put_picture(spool, "second alarm, newer", Place(Rank.ALARM, 5, -8))
+    asked = put_picture(spool, "asked for", Place(Rank.COMMAND))
+    order = [asked, newer, older, first, live, *periodic, rest]
+    sent = [seqs(outgoing) for outgoing in drain(outbox, 0)]
+    assert [seq for (seq,) in sent] == [seq for picture in order for seq in picture]
+
+
+def test_a_picture_of_more_worth_overtakes_one_that_is_half_sent(
+    spool: Spool, outbox: Outbox
+) -> None:
+    periodic = put_picture(spool, "periodic", Place(), chunks=3)
+    half = outbox.take(0)
+    assert seqs(half) == periodic[:1]
+    assert half is not None
+    outbox.out(half)
+    alarm = put_picture(spool, "alarm", Place(Rank.ALARM, 1))
+    assert [seqs(outgoing)[0] for outgoing in drain(outbox, 0)] == alarm + periodic[1:]
+
+
+def test_the_order_of_pictures_outlives_a_restart(tmp_path: Path) -> None:
+    with Spool(tmp_path, 1 << 24) as spool:
+        rest = put_picture(spool, "rest", Place(Rank.REST, 1))
+        alarm = put_picture(spool, "alarm", Place(Rank.ALARM, 1))
+    with Spool(tmp_path, 1 << 24) as spool:
+        sent = drain(Outbox(spool), 0)
+    assert [seqs(outgoing)[0] for outgoing in sent] == alarm + rest
+
+
+def test_a_picture_that_another_alarm_wants_moves_up(spool: Spool, outbox: Outbox) -> None:
+    keys = [{"n": 0}]
+    rest = spool.put_all(Up.MEDIA, 0, keys, place=Place(Rank.REST, 1))
+    put_picture(spool, "periodic", Place())
+    spool.move_picture(rest, Place(Rank.ALARM, 2))
+    assert seqs(outbox.take(0)) == [rest[0].seq]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.spool import MAX_LOST_RANGES, Spool, _covered
+from edge.covered import covered
+from edge.spool import MAX_LOST_RANGES, Spool
 from protocols.model import AlarmStage, Lane, Receipt, Stage
 from protocols.native.topics import Up
 
@@ -253,8 +254,8 @@ def test_nothing_is_forgotten_that_a_receipt_does_not_cover(
         miss={Lane.TELEMETRY: ranges},
         high={} if high is None else {Lane.TELEMETRY: high},
     )
-    covered = {
-        seq for first, last in _covered(receipt, Lane.TELEMETRY) for seq in range(first, last + 1)
+    forgotten = {
+        seq for first, last in covered(receipt, Lane.TELEMETRY) for seq in range(first, last + 1)
     }
     is_missing = {seq for first, last in ranges for seq in range(first, last + 1)}
     expected = {
@@ -262,4 +263,4 @@ def test_nothing_is_forgotten_that_a_receipt_does_not_cover(
         for seq in range(1, 60)
         if seq <= held_to or (high is not None and seq <= high and seq not in is_missing)
     }
-    assert covered == expected
+    assert forgotten == expected
