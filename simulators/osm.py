@@ -119,11 +119,11 @@ def _ways(
         nodes, degrees = nodes[::-1], degrees[::-1]
     implied = highway == "motorway" or tags.get("junction") in ("roundabout", "circular")
     both = oneway == "no" or (oneway is None and not implied)
-    speed_mps = _posted_mps(tags.get("maxspeed", "")) or DEFAULT_KMH[highway] * KMH
+    speed_mps = posted_mps(tags.get("maxspeed", "")) or DEFAULT_KMH[highway] * KMH
     yield Way(tuple(nodes), tuple(degrees), speed_mps, kind, both)
 
 
-def _posted_mps(maxspeed: str) -> float | None:
+def posted_mps(maxspeed: str) -> float | None:
     """The speed on the sign; None for what is no number (``FI:urban``, ``none``)."""
     number = re.fullmatch(r"([1-9]\d{0,2}) *(km/h|mph)?", maxspeed)
     return int(number[1]) * (MPH if number[2] == "mph" else KMH) if number else None
