@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.assembly import Assembler, AssemblyFailed, Made
+from gateway.assembly import Assembler, Made
+from gateway.confined import ProcessFailed
 from gateway.journal.base import Change, Chunk, Event, EventType, Journal
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Media:
         for _ in range(TRIES):
             try:
                 return await self._assembler.make(picture.device, picture.id)
-            except AssemblyFailed:
+            except ProcessFailed:
                 continue
         log.error("picture_set_aside", device=picture.device, picture=picture.id)
         return Made("aside")
@@ -104,8 +105,12 @@ class Media:
             flags += ("hash_mismatch",)
         if made.state == "aside":
             flags += ("set_aside",)
-        if made.differs:
-            flags += ("picture_differs",)
+        if made.state == "complete":
+            found, about = made.found, picture.about
+            if not found.mime:
+                flags += ("format_unknown",)
+            elif not found.fits(picture.mime, about.get("w"), about.get("h")):
+                flags += ("picture_differs",)
         return Event(
             type=EventType.MEDIA,
             id=f"{picture.device}:media:{picture.id}:{made.state}",
