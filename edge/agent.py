@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from edge import wire
 from edge.alarms import AlarmTrack, AlarmTracks, Step
@@ -18,6 +18,7 @@ from edge.clock import wall_ms
 from edge.config import Config
 from edge.control import ControlSocket
 from edge.link import Link, Presence
+from edge.orders import Orders
 from edge.outbox import Outbox, Outgoing
 from edge.photographer import Photographer, PictureSource
 from edge.requests import PressedKind
@@ -32,7 +33,6 @@ from protocols.native.codec import decode
 from protocols.native.topics import Down, Up
 
 RESTART_FIRST_S, RESTART_MAX_S = 1.0, 30.0
-MAX_COMMANDS = 1000  # remembered, so that none is answered twice
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +57,11 @@ class Agent:
         camera: PictureSource | None = None,
         firmware: str = "0",
         now_ms: Callable[[], int] = wall_ms,
+        clock: Callable[[], Literal["gnss", "ntp", "free"]] = clock_source,
         rng: random.Random | None = None,
     ) -> None:
         self.config = config
-        self._firmware, self._now_ms = firmware, now_ms
+        self._firmware, self._now_ms, self._clock = firmware, now_ms, clock
         self._gps = gps
         if gps is None and config.gps is not None:
             self._gps = Gps(config.gps.host, config.gps.port, now_ms=now_ms)
@@ -88,7 +89,12 @@ class Agent:
         self._buttons = Buttons()
         self._tracks = AlarmTracks()
         self._position: Position | None = None
-        self._commands: dict[str, None] = {}
+        self.orders = Orders(
+            Path(config.spool.folder),
+            self._put_reply,
+            now_ms=now_ms,
+            is_set=lambda: clock() != "free",
+        )
         self._telling: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()
         self._parts = AsyncExitStack()
@@ -97,6 +103,7 @@ class Agent:
         async with AsyncExitStack() as parts:
             parts.enter_context(self._spool)
             self._outbox.load()
+            await parts.enter_async_context(self.orders)
             tasks = await parts.enter_async_context(asyncio.TaskGroup())
             running = [
                 tasks.create_task(self._supervise(name, part), name=name)
@@ -198,7 +205,7 @@ class Agent:
             "spool": {str(channel): count for channel, count in spool.count.items() if count},
             "spool_bytes": spool.bytes,
             "dropped": {str(channel): count for channel, count in spool.dropped.items()},
-            "trouble": spool.trouble,
+            "trouble": spool.trouble or self.orders.file.trouble,
             "gnss": self._gps.state if self._gps is not None else None,
             "cam": self._photographer.health if self._photographer is not None else "none",
             "pos": self._position_keys(),
@@ -235,7 +242,7 @@ class Agent:
             about = {
                 "gnss": self._gps.state if self._gps is not None else None,
                 "cam": self._photographer.health if self._photographer is not None else "none",
-                "clock": clock_source(),
+                "clock": self._clock(),
                 "spool": self._spool.count.total(),
                 "fw": self._firmware,
             }
@@ -293,7 +300,7 @@ class Agent:
             if channel is Down.RECEIPT:
                 self._take_receipt(decode(payload, Receipt))
             elif channel is Down.CMD:
-                self._take_command(decode(payload, Command))
+                self.orders.take(decode(payload, Command))
         except ProtocolError as error:
             log.warning("message_unreadable channel=%s: %s", channel, error)
 
@@ -306,16 +313,9 @@ class Agent:
                     self._tell(pressed, untold)
         self._tell_presses()
 
-    def _take_command(self, command: Command) -> None:
-        """Commands are not carried out yet: each is refused, once."""
-        if command.id in self._commands:
-            return
-        self._commands[command.id] = None
-        if len(self._commands) > MAX_COMMANDS:
-            del self._commands[next(iter(self._commands))]
-        now_ms = self._now_ms()
-        detail = "expired" if command.exp < now_ms else "not supported"
-        self._put(Up.REPLY, now_ms, {"cmd": command.id, "state": "refused", "detail": detail})
+    def _put_reply(self, keys: dict[str, Any]) -> None:
+        self._put(Up.REPLY, self._now_ms(), keys)
+        self._link.wake(urgent=True)
 
     # -- tasks --------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from protocols.model import (
     Lane,
     Presence,
     Receipt,
+    Reply,
     Stage,
 )
 from protocols.native import codec, topics
@@ -115,9 +116,18 @@ class StandInGateway:
         """Say how far an alarm has got."""
         self.receipt(alarm.boot, AlarmStage(seq=alarm.seq, stage=stage, t=1, by=by))
 
-    def command(self, identity: str, exp: int) -> None:
+    def command(self, identity: str, exp: int, act: str = "text", **args: object) -> None:
         """Send a command."""
-        self._publish(Down.CMD, codec.encode(Command(id=identity, act="picture", t=0, exp=exp)))
+        command = Command(id=identity, act=act, t=0, exp=exp, args=args)
+        self._publish(Down.CMD, codec.encode(command))
+
+    async def replies(self, identity: str, last: str) -> list[Reply]:
+        """Wait until the command has got so far; all replies to it."""
+        await self.until(lambda: any(r.state == last for r in self._replies(identity)))
+        return self._replies(identity)
+
+    def _replies(self, identity: str) -> list[Reply]:
+        return [reply for reply in self.of(Up.REPLY) if reply.cmd == identity]
 
     def _publish(self, channel: Down, payload: bytes) -> None:
         self._client.publish(topics.down("field", DEVICE, channel), payload, qos=1)

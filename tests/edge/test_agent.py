@@ -11,6 +11,7 @@ import pytest
 from edge.agent import Agent
 from edge.config import CameraSettings, Place, StatusSettings
 from edge.sources.camera import Picture
+from protocols.commands import CommandState
 from protocols.model import Position, Stage
 from protocols.native import media
 from protocols.native.topics import Up
@@ -193,22 +194,24 @@ async def test_a_closed_alarm_lets_go_of_its_button(broker_port: int, tmp_path: 
         assert [(a.seq, a.of, a.count) for a in alarms] == [(1, None, 1), (2, 1, 2), (3, None, 1)]
 
 
-async def test_a_command_is_refused_once(broker_port: int, tmp_path: Path) -> None:
+async def test_a_command_is_answered_once(broker_port: int, tmp_path: Path) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        Agent(config(broker_port, tmp_path)),
+        Agent(config(broker_port, tmp_path)) as agent,
     ):
         await gateway.presence(online=True)
-        gateway.command("c1", FAR_FUTURE_MS)
-        gateway.command("c1", FAR_FUTURE_MS)
-        gateway.command("c2", 1)
-        replies = await gateway.until(
-            lambda: gateway.of(Up.REPLY) if len(gateway.of(Up.REPLY)) >= 2 else []
-        )
-        assert [(r.cmd, r.state, r.detail) for r in replies] == [
-            ("c1", "refused", "not supported"),
+        gateway.command("c1", FAR_FUTURE_MS, text="come home")
+        gateway.command("c1", FAR_FUTURE_MS, text="come home")
+        gateway.command("c2", 1, text="too late")
+        gateway.command("c3", FAR_FUTURE_MS, act="dance")
+        await gateway.replies("c3", "refused")
+        assert [(r.cmd, r.state, r.detail) for r in gateway.of(Up.REPLY)] == [
+            ("c1", "delivered", None),
             ("c2", "refused", "expired"),
+            ("c3", "refused", "unknown act"),
         ]
+        agent.orders.answer("c1", CommandState.DONE)
+        assert [r.state for r in await gateway.replies("c1", "done")] == ["delivered", "done"]
 
 
 async def test_a_source_that_dies_does_not_stop_an_alarm(broker_port: int, tmp_path: Path) -> None:
