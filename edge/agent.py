@@ -83,9 +83,7 @@ class Agent:
             on_out=self._note_sent,
             rng=rng,
         )
-        self._photographer = (
-            None if camera is None else Photographer(camera, config.camera, self._put_picture)
-        )
+        self._photographer = None if camera is None else self._with(camera)
         self._buttons = Buttons()
         self._tracks = AlarmTracks()
         self._position: Position | None = None
@@ -171,7 +169,7 @@ class Agent:
         self._link.wake(urgent=True)
         log.info("alarm_pressed id=%s kind=%s", identity, kind)
         if self._photographer is not None:
-            self._photographer.note_alarm(identity)
+            self._photographer.note_alarm(identity, spooled.n)
         return track
 
     def duty(self, act: DutyAct, *, ref: str | None = None, crew: list[str] | None = None) -> str:
@@ -250,9 +248,22 @@ class Agent:
             self._link.wake()
             await asyncio.sleep(self.config.status.period_s)
 
-    def _put_picture(self, taken_ms: int, chunks: list[dict[str, Any]]) -> None:
-        self._spool.put_all(Up.MEDIA, taken_ms, chunks)
-        self._link.wake()
+    def _with(self, camera: PictureSource) -> Photographer:
+        return Photographer(
+            camera,
+            self.config.camera,
+            self._spool,
+            wake=self._link.wake,
+            name=self._name_pictures,
+        )
+
+    def _name_pictures(self, identity: str, pictures: list[str]) -> None:
+        """An alarm is also shown by pictures that were sent for another: told as an addition."""
+        for track in self._tracks.latest():
+            if track.id == identity:
+                keys = {"kind": track.kind, "count": track.count, "of": track.seq}
+                self._put(Up.ALARM, self._now_ms(), {**keys, "media": pictures})
+                self._link.wake()
 
     def _tell_presses(self) -> None:
         """Tell counts that have grown: at most once a second, and not before the last was
