@@ -18,9 +18,11 @@ from edge.clock import wall_ms
 from edge.config import Config
 from edge.control import ControlSocket
 from edge.link import Link, Presence
+from edge.news import News
 from edge.orders import Orders
 from edge.outbox import Outbox, Outgoing
 from edge.photographer import Photographer, PictureSource
+from edge.reports import ReportTrack, ReportTracks
 from edge.requests import PressedKind
 from edge.sources.camera import Camera
 from edge.sources.gps import Gps
@@ -85,13 +87,16 @@ class Agent:
         )
         self._photographer = None if camera is None else self._with(camera)
         self._buttons = Buttons()
-        self._tracks = AlarmTracks()
+        self.news = News()
+        self._tracks = AlarmTracks(lambda: self.news.tell("alarms"))
+        self._reports = ReportTracks(lambda: self.news.tell("reports"))
         self._position: Position | None = None
         self.orders = Orders(
             Path(config.spool.folder),
             self._put_reply,
             now_ms=now_ms,
             is_set=lambda: clock() != "free",
+            changed=lambda: self.news.tell("orders"),
         )
         self._telling: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()
@@ -155,6 +160,7 @@ class Agent:
         track = None if latched is None else self._tracks.get(self.boot, latched.seq)
         if latched is not None and track is not None:
             track.count = latched.count
+            self.news.tell("alarms")
             self._tell_presses()
             return track
         for pressed, untold in self._buttons.release(button=button):
@@ -174,10 +180,14 @@ class Agent:
 
     def duty(self, act: DutyAct, *, ref: str | None = None, crew: list[str] | None = None) -> str:
         """A one-key duty report, durably spooled; its message id."""
+        t = self._now_ms()
         keys = {"act": act, "ref": ref, "crew": crew, "pos": self._position_keys()}
-        spooled = self._put(Up.DUTY, self._now_ms(), keys)
+        spooled = self._put(Up.DUTY, t, keys)
+        identity = spooled.id(self.config.device)
+        steps = [Step("spooled", t)]
+        self._reports.add(ReportTrack(identity, self.boot, spooled.seq, act, ref, steps))
         self._link.wake(urgent=True)
-        return spooled.id(self.config.device)
+        return identity
 
     def reset(self) -> None:
         """Let go of the latched buttons, as by hand: the next press raises a new alarm."""
@@ -191,6 +201,10 @@ class Agent:
     def alarms(self) -> list[AlarmTrack]:
         """The latest alarms since the start, the oldest first."""
         return self._tracks.latest()
+
+    def reports(self) -> list[ReportTrack]:
+        """The latest duty reports since the start, the oldest first."""
+        return self._reports.latest()
 
     def status(self) -> dict[str, object]:
         """How the device is, for a panel."""
@@ -302,9 +316,10 @@ class Agent:
         )
 
     def _note_sent(self, outgoing: Outgoing) -> None:
-        if outgoing.channel is Up.ALARM:
+        followed = {Up.ALARM: self._tracks.sent, Up.DUTY: self._reports.sent}
+        if (sent := followed.get(outgoing.channel)) is not None:
             for message in outgoing.messages:
-                self._tracks.sent(message.boot, message.seq, self._now_ms())
+                sent(message.boot, message.seq, self._now_ms())
 
     def _take_message(self, channel: Down, payload: bytes) -> None:
         try:
@@ -318,14 +333,15 @@ class Agent:
     def _take_receipt(self, receipt: Receipt) -> None:
         if not self._outbox.receipted(receipt, time.monotonic()):
             return
+        self._reports.receipted(receipt, self._now_ms())
         for track in self._tracks.receipted(receipt, self._now_ms()):
             if track.boot == self.boot:
                 for pressed, untold in self._buttons.release(seq=track.seq):
                     self._tell(pressed, untold)
         self._tell_presses()
 
-    def _put_reply(self, keys: dict[str, Any]) -> None:
-        self._put(Up.REPLY, self._now_ms(), keys)
+    def _put_reply(self, t: int, keys: dict[str, Any]) -> None:
+        self._put(Up.REPLY, t, keys)
         self._link.wake(urgent=True)
 
     # -- tasks --------------------------------------------------------------

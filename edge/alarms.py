@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -75,16 +75,18 @@ class AlarmTrack:
 
 
 class AlarmTracks:
-    """The latest alarms of this device."""
+    """The latest alarms of this device; ``changed`` is called when one gets further."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._tracks: dict[tuple[int, int], AlarmTrack] = {}
+        self._changed = changed
 
     def add(self, track: AlarmTrack) -> None:
         """Follow a new alarm, and forget the oldest if they are too many."""
         self._tracks[track.boot, track.seq] = track
         if len(self._tracks) > MAX_ALARMS:
             del self._tracks[next(iter(self._tracks))]
+        self._changed()
 
     def get(self, boot: int, seq: int) -> AlarmTrack | None:
         """The alarm of that number, if it is still followed."""
@@ -96,16 +98,22 @@ class AlarmTracks:
 
     def sent(self, boot: int, seq: int, t: int) -> None:
         """The broker has it."""
-        if (track := self.get(boot, seq)) is not None:
-            track.reach(Step("sent", t))
+        if (track := self.get(boot, seq)) is not None and track.reach(Step("sent", t)):
+            self._changed()
 
     def receipted(self, receipt: Receipt, t: int) -> list[AlarmTrack]:
         """Take the stages of a receipt; those that are closed by it."""
-        for track in self._tracks.values():
-            if track.boot == receipt.boot and track.seq <= receipt.p:
-                track.reach(Step("stored", t))
+        covered = [
+            track
+            for track in self._tracks.values()
+            if track.boot == receipt.boot and track.seq <= receipt.p
+        ]
+        stored = [track for track in covered if track.reach(Step("stored", t))]
         grown = [self._take(receipt.boot, stage) for stage in receipt.alarms]
-        return [track for track in grown if track is not None and track.stage == "closed"]
+        known = [track for track in grown if track is not None]
+        if stored or known:
+            self._changed()
+        return [track for track in known if track.stage == "closed"]
 
     def _take(self, boot: int, stage: AlarmStage) -> AlarmTrack | None:
         track = self.get(boot, stage.seq)

@@ -54,8 +54,8 @@ class UnknownOrder(Exception):
 class Reply(Protocol):
     """Puts a reply into the spool."""
 
-    def __call__(self, keys: dict[str, Any], /) -> None:
-        """``keys``: those of the contract, without boot, seq and t."""
+    def __call__(self, t: int, keys: dict[str, Any], /) -> None:
+        """``keys``: those of the contract, without boot, seq and ``t``."""
 
 
 class Orders:
@@ -245,8 +245,9 @@ class Orders:
             raise FieldInvalid("step", f"the checklist has {steps} steps, counted from 0", step)
         if not order.is_open:
             raise FieldInvalid("id", f"the order is {order.state}", identity)
-        self._reply({"cmd": order.id, "state": "step", "step": step})
-        order.ticks[step] = self._now_ms()
+        now_ms = self._now_ms()
+        self._reply(now_ms, {"cmd": order.id, "state": "step", "step": step})
+        order.ticks[step] = now_ms
         self._keep(order)
         return order
 
@@ -256,15 +257,17 @@ class Orders:
         """Told first, then kept: should the agent die in between it is told twice, never not."""
         if not order.can_reach(state):
             return
-        self._tell(order.id, state, detail)
-        order.reach(state, self._now_ms(), detail)
+        order.reach(state, self._tell(order.id, state, detail), detail)
         self._keep(order)
 
-    def _tell(self, identity: str, state: CommandState, detail: str | None = None) -> None:
+    def _tell(self, identity: str, state: CommandState, detail: str | None = None) -> int:
+        """The reply's time."""
         keys = {"cmd": identity, "state": state.value}
         if detail:
             keys["detail"] = detail[:MAX_TEXT_CHARS]
-        self._reply(keys)
+        now_ms = self._now_ms()
+        self._reply(now_ms, keys)
+        return now_ms
 
     def _keep(self, order: Order) -> None:
         if order.id in self._orders:

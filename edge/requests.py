@@ -3,18 +3,24 @@
 POST /press   {"kind", "zone", "silent", "text"}
 POST /duty    {"act", "ref", "crew"}
 POST /reset   lets go of the latched buttons
-GET  /status, /alarms, /alarms/SEQ[?boot=…]
+POST /orders/ID       {"state", "detail"}: the crew's answer to an order
+POST /orders/ID/step  {"step"}: a step of its checklist is done
+GET  /status, /alarms, /alarms/SEQ[?boot=…], /reports, /orders, /orders/ID
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Struct
 
 from edge.alarms import AlarmTrack, Step
+from edge.orders import Orders, UnknownOrder
+from edge.reports import ReportTrack
+from protocols.commands import CommandState
 from protocols.errors import FieldInvalid
 from protocols.fields import convert
 from protocols.model import DutyAct, Name, Text
@@ -43,8 +49,23 @@ class Duty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     crew: Annotated[list[Name], Meta(max_length=32)] | None = None
 
 
+class AnswerToOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /orders/ID."""
+
+    state: Literal["shown", "accepted", "refused", "done", "failed"]
+    detail: Text | None = None
+
+
+class Tick(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /orders/ID/step; steps count from 0."""
+
+    step: int
+
+
 class Device(Protocol):
     """What the requests drive."""
+
+    orders: Orders
 
     @property
     def boot(self) -> int:
@@ -70,6 +91,9 @@ class Device(Protocol):
     def alarms(self) -> list[AlarmTrack]:
         """The latest alarms."""
 
+    def reports(self) -> list[ReportTrack]:
+        """The latest duty reports."""
+
 
 class Refusal(Exception):
     """A request that is not answered with 200."""
@@ -89,17 +113,23 @@ def answer(device: Device, method: str, path: str, query: Mapping[str, str], bod
         return _route(device, method, path, query, body)
     except FieldInvalid as error:
         raise Refusal(400, str(error), field=error.field, value=error.value) from None
+    except UnknownOrder as error:
+        raise Refusal(404, f"no order {error} is held here") from None
 
 
 def _route(device: Device, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
     if method == "GET" and path.startswith("/alarms/"):
         return _alarm(device, path.removeprefix("/alarms/"), query.get("boot"))
+    if path.startswith("/orders/"):
+        return _order(device.orders, method, path, body)
     routes: dict[tuple[str, str], Callable[[], Answer]] = {
         ("POST", "/press"): lambda: _press(device, body),
         ("POST", "/duty"): lambda: _duty(device, body),
         ("POST", "/reset"): lambda: _reset(device),
         ("GET", "/status"): device.status,
         ("GET", "/alarms"): lambda: {"alarms": [alarm_shown(a) for a in device.alarms()]},
+        ("GET", "/reports"): lambda: {"reports": [report_shown(r) for r in device.reports()]},
+        ("GET", "/orders"): lambda: {"orders": [order.shown() for order in device.orders.held()]},
     }
     if (method, path) in routes:
         return routes[method, path]()
@@ -122,6 +152,17 @@ def alarm_shown(track: AlarmTrack) -> dict[str, object]:
         "seq": track.seq,
         "kind": track.kind,
         "count": track.count,
+        "stage": track.stage,
+        "steps": [step_shown(step) for step in track.steps],
+    }
+
+
+def report_shown(track: ReportTrack) -> dict[str, object]:
+    """A duty report and how far it has got."""
+    return {
+        "id": track.id,
+        "act": track.act,
+        "ref": track.ref,
         "stage": track.stage,
         "steps": [step_shown(step) for step in track.steps],
     }
@@ -155,6 +196,21 @@ def _alarm(device: Device, seq: str, boot: str | None) -> AlarmTrack:
     if track is None:
         raise Refusal(404, f"no alarm {seq} is followed here")
     return track
+
+
+def _order(orders: Orders, method: str, path: str, body: bytes) -> dict[str, object]:
+    _, _, quoted, *rest = path.split("/")
+    identity = unquote(quoted)
+    if (method, rest) == ("GET", []):
+        return orders.find(identity).shown()
+    if (method, rest) == ("POST", []):
+        answered = _parse(body, AnswerToOrder)
+        return orders.answer(identity, CommandState(answered.state), answered.detail).shown()
+    if (method, rest) == ("POST", ["step"]):
+        return orders.tick(identity, _parse(body, Tick).step).shown()
+    if rest in ([], ["step"]):
+        raise Refusal(405, f"{method} {path}", allow=["POST"] if rest else ["GET", "POST"])
+    raise Refusal(404, f"nothing at {path}")
 
 
 def _number(field: str, text: str) -> int:

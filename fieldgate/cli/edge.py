@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-edge = typer.Typer(help="The agent on a device; press, duty and status speak to a running one.")
+edge = typer.Typer(help="The agent on a device; its commands speak to a running one.")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The agent's configuration, agent.toml.")
@@ -16,6 +16,7 @@ ConfigOption = Annotated[
 SocketOption = Annotated[Path | None, typer.Option("--socket", help="The agent's control socket.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 DEFAULT_SOCKET = Path("/run/fieldgate/edge.sock")
+PERSONAL = ("instruct", "checklist", "text")
 STAGES = ("spooled", "sent", "stored", "accepted", "acknowledged", "closed")
 
 
@@ -97,6 +98,56 @@ def reset(context: typer.Context, socket: SocketOption = None, config: ConfigOpt
 
 
 @edge.command()
+def orders(
+    context: typer.Context,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the orders of the dispatch core. Those for the crew count as shown then, but for
+    --json."""
+    path = _socket(context, socket, config)
+    for held in _call(path, "GET", "/orders"):
+        for order in held["orders"]:
+            if not as_json and order["state"] == "delivered" and order["act"] in PERSONAL:
+                order = next(_call(path, "POST", _order(order["id"]), {"state": "shown"}))  # noqa: PLW2901 - as it is now
+            _show(order, _order_text(order), as_json)
+
+
+@edge.command()
+def answer(
+    context: typer.Context,
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    state: Annotated[str, typer.Argument(help="shown, accepted, refused, done or failed.")],
+    *,
+    detail: Annotated[str | None, typer.Option(help="What else to tell.")] = None,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer an order. It is durably spooled when this returns."""
+    body = {"state": state} if detail is None else {"state": state, "detail": detail}
+    for line in _call(_socket(context, socket, config), "POST", _order(order), body):
+        _show(line, _order_text(line), as_json)
+
+
+@edge.command()
+def tick(
+    context: typer.Context,
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    step: Annotated[int, typer.Argument(help="Which step of its checklist, from 0.")],
+    *,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tick a step of an order's checklist. It is durably spooled when this returns."""
+    target = f"{_order(order)}/step"
+    for line in _call(_socket(context, socket, config), "POST", target, {"step": step}):
+        _show(line, _order_text(line), as_json)
+
+
+@edge.command()
 def status(
     context: typer.Context,
     socket: SocketOption = None,
@@ -106,6 +157,26 @@ def status(
     """Show how the device is."""
     for line in _call(_socket(context, socket, config), "GET", "/status"):
         _show(line, "\n".join(f"{name:12} {value}" for name, value in line.items()), as_json)
+
+
+def _order(identity: str) -> str:
+    from urllib.parse import quote
+
+    return f"/orders/{quote(identity, safe='')}"
+
+
+def _order_text(order: dict[str, Any]) -> str:
+    """A line, and a line for each step of its checklist."""
+    args = order["args"]
+    about = [args.get(key) for key in ("incident", "kind", "address", "caller", "text")]
+    words = "  ".join(str(word) for word in about if word)
+    lines = [f"{order['id']}  {order['state']}  {order['act']}  {words}"]
+    checklist = args if order["act"] == "checklist" else args.get("checklist") or {}
+    ticked = {tick["step"] for tick in order["ticks"]}
+    for index, step in enumerate(checklist.get("steps", [])):
+        mark = "x" if index in ticked else " "
+        lines.append(f"  [{mark}] {index}  {step['zh']}  {step['en']}")
+    return "\n".join(lines)
 
 
 def _settings(path: Path) -> Any:

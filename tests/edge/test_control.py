@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import stat
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest
 
 from edge.agent import Agent
 from edge.control_client import NotTaken, call
-from protocols.model import Stage
+from protocols.model import Command, Stage
 from protocols.native.topics import Up
 from tests import parts
 from tests.edge.stand_in import DEVICE, StandInGateway, config
@@ -114,6 +115,92 @@ async def test_noise_is_answered_and_harms_nothing(
     assert (await reader.readline()).split()[1] == answer
     writer.close()
     assert await ask(agent, "GET", "/status")
+
+
+INSTRUCT: dict[str, object] = {
+    "incident": "I-7",
+    "kind": "theft",
+    "address": "8 Harbour Road",
+    "checklist": {
+        "id": "theft",
+        "title": {"zh": "盗窃", "en": "Theft"},
+        "steps": [{"zh": "保护现场", "en": "Keep the scene"}, {"zh": "询问", "en": "Ask"}],
+    },
+}
+
+
+def give(agent: Agent, identity: str) -> None:
+    agent.orders.take(Command(id=identity, act="instruct", t=0, exp=2**53, args=INSTRUCT))
+
+
+def replies_waiting(agent: Agent) -> int:
+    spool = agent.status()["spool"]
+    assert isinstance(spool, dict)
+    return int(spool["reply"])
+
+
+async def test_an_order_is_read_answered_and_ticked(agent: Agent) -> None:
+    give(agent, "c/1")
+    [answer] = await ask(agent, "GET", "/orders")
+    [order] = answer["orders"]
+    assert (order["id"], order["state"], order["open"]) == ("c/1", "delivered", True)
+    assert order["args"]["checklist"]["steps"][0]["zh"] == "保护现场"
+    for state in ("shown", "accepted"):
+        await ask(agent, "POST", "/orders/c%2F1", {"state": state})
+    [ticked] = await ask(agent, "POST", "/orders/c%2F1/step", {"step": 1})
+    assert [tick["step"] for tick in ticked["ticks"]] == [1]
+    [done] = await ask(agent, "POST", "/orders/c%2F1", {"state": "done", "detail": "one arrest"})
+    assert (done["open"], done["history"][-1]["detail"]) == (False, "one arrest")
+    assert await ask(agent, "GET", "/orders/c%2F1") == [done]
+    assert replies_waiting(agent) == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "body", "status", "field"),
+    [
+        ("POST /orders/c2", {"state": "done"}, 404, None),
+        ("GET /orders/c2", None, 404, None),
+        ("POST /orders/c1", {"state": "delivered"}, 400, "state"),
+        ("POST /orders/c1", {}, 400, "state"),
+        ("POST /orders/c1/step", {"step": 2}, 400, "step"),
+        ("POST /orders/c1/step", {"step": "1"}, 400, "step"),
+        ("GET /orders/c1/step", None, 405, None),
+        ("POST /orders/c1/steps", {"step": 1}, 404, None),
+    ],
+)
+async def test_an_answer_that_is_none_names_the_field(
+    agent: Agent, asked: str, body: object, status: int, field: str | None
+) -> None:
+    give(agent, "c1")
+    method, target = asked.split()
+    with pytest.raises(NotTaken) as refusal:
+        await ask(agent, method, target, body)
+    problem = refusal.value.problem
+    assert (problem["status"], problem.get("field")) == (status, field)
+    assert replies_waiting(agent) == 1
+
+
+async def test_a_panel_hears_of_orders_alarms_and_reports(broker_port: int, tmp_path: Path) -> None:
+    async with (
+        StandInGateway(broker_port) as gateway,
+        Agent(config(broker_port, tmp_path)) as agent,
+    ):
+        await gateway.presence(online=True)
+        async with contextlib.aclosing(agent.news.follow()) as news:
+            assert await anext(news) >= {"orders", "alarms", "reports"}
+            give(agent, "c1")
+            assert await anext(news) == {"orders"}
+            agent.duty("on_scene", ref="I-7")
+            heard: set[str] = set()
+            while agent.reports()[0].stage != "stored":
+                heard |= await anext(news)
+            assert heard == {"reports"}
+            agent.press()
+            assert "alarms" in await anext(news)
+        [answer] = await ask(agent, "GET", "/reports")
+    [report] = answer["reports"]
+    assert (report["act"], report["ref"], report["stage"]) == ("on_scene", "I-7", "stored")
+    assert report["steps"][0]["stage"] == "spooled"
 
 
 async def test_the_socket_is_for_the_group_only(agent: Agent) -> None:

@@ -116,6 +116,63 @@ async def test_an_alarm_that_only_the_broker_had_is_sent_again_after_a_kill(
 
 
 @pytest.mark.slow
+async def test_an_order_is_held_over_a_kill_and_answered_without_a_network(tmp_path: Path) -> None:
+    port = parts.free_port()
+    config = write_config(tmp_path, port)
+    steps = [{"zh": "保护现场", "en": "Keep the scene"}, {"zh": "询问", "en": "Ask"}]
+    checklist = {"id": "theft", "title": {"zh": "盗窃", "en": "Theft"}, "steps": steps}
+    order = {"incident": "I-7", "kind": "theft", "checklist": checklist}
+    with agent(config) as process:
+        with parts.mosquitto(tmp_path, port=port):
+            async with StandInGateway(port) as gateway:
+                await gateway.presence(online=True)
+                gateway.command("c1", 2**53, act="instruct", **order)
+                await gateway.replies("c1", "delivered")
+        kill(process)  # the broker is gone too: from here on there is no network
+    with agent(config) as process:
+        await asyncio.to_thread(order_cli, "tick", config, "c1", "1")
+        await asyncio.to_thread(order_cli, "answer", config, "c1", "accepted")
+        kill(process)
+    with agent(config), parts.mosquitto(tmp_path, port=port):
+        async with StandInGateway(port) as gateway:
+            await gateway.presence(online=True)
+            gateway.command("c1", 2**53, act="instruct", **order)  # once more: not begun again
+            [held] = await asyncio.to_thread(order_cli, "orders", config)
+            assert held["state"] == "accepted"
+            await asyncio.to_thread(order_cli, "answer", config, "c1", "done")
+            replies = await gateway.replies("c1", "done")
+    told = [reply.state for reply in replies if reply.state != "delivered"]
+    assert told == ["step", "accepted", "done"]
+    [tick] = [reply for reply in replies if reply.state == "step"]
+    assert tick.step == 1
+    assert tick.t == held["ticks"][0]["t"]
+
+
+def order_cli(command: str, config: Path, *arguments: str) -> list[dict[str, Any]]:
+    answer = cli("--config", config, command, *arguments, "--json")
+    assert answer.returncode == 0, answer.stderr
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+@pytest.mark.slow
+async def test_whoever_reads_the_orders_at_the_device_has_been_shown_them(
+    broker_port: int, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, broker_port)
+    async with StandInGateway(broker_port) as gateway:
+        with agent(config):
+            await gateway.presence(online=True)
+            gateway.command("c1", 2**53, text="come home")
+            await gateway.replies("c1", "delivered")
+            answer = await asyncio.to_thread(cli, "--config", config, "orders")
+            assert answer.stdout.split() == ["c1", "shown", "text", "come", "home"]
+            replies = await gateway.replies("c1", "shown")
+            assert [reply.state for reply in replies] == ["delivered", "shown"]
+            refused = await asyncio.to_thread(cli, "--config", config, "answer", "c1", "eaten")
+            assert (refused.returncode, "state" in refused.stderr) == (2, True)
+
+
+@pytest.mark.slow
 async def test_an_agent_is_small_and_idle(broker_port: int, tmp_path: Path) -> None:
     """Contract of section 3: under 40 MiB resident, under 2 % of a core; here at rest for 2 s."""
     config = write_config(tmp_path, broker_port)

@@ -46,7 +46,7 @@ class Bench:
     def orders(self, *acts: str) -> Orders:
         orders = Orders(
             self.folder,
-            self.replies.append,
+            lambda _, keys: self.replies.append(keys),
             now_ms=lambda: self.now_ms,
             steady_ms=lambda: self.steady_ms,
             is_set=lambda: self.is_set,
