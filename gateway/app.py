@@ -45,6 +45,7 @@ from gateway.reserve import Room
 from gateway.service import Service
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
+from gateway.units import Units
 from protocols.model import Lane
 
 log = structlog.get_logger()
@@ -143,6 +144,7 @@ class House(NamedTuple):
     twins: Twins
     receipts: Receipts
     alarms: Alarms
+    units: Units
     assembler: Assembler
     media: Media
     checkpoints: Checkpoints
@@ -171,6 +173,7 @@ def _build(
         now_s=time.monotonic,
     )
     alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
+    units = Units(journal, twins=twins, registered=directory, now_ms=now_ms)
     assembler = Assembler(journal.pictures.folder)
     media = Media(
         store=journal.pictures,
@@ -184,6 +187,7 @@ def _build(
         ledger=ledger,
         twins=twins,
         alarms=alarms,
+        units=units,
         receipts=receipts,
         registered=directory,
         metrics=metrics,
@@ -213,6 +217,7 @@ def _build(
         twins=twins,
         receipts=receipts,
         alarms=alarms,
+        units=units,
         assembler=assembler,
         media=media,
         checkpoints=checkpoints,
@@ -267,6 +272,7 @@ async def _serve(
         await house.checkpoints.keep()
         open_alarms = journal.open_alarms()
         house.alarms.restore(open_alarms)
+        house.units.restore(journal.units())
         house.priority.restore(open_alarms)
 
         health = Health(
@@ -297,6 +303,7 @@ async def _serve(
             live=LiveFeed(journal),
             alarms=house.alarms,
             twins=house.twins,
+            units=house.units,
             ledger=house.ledger,
             media=house.media,
             metrics=metrics.registry,

@@ -41,6 +41,7 @@ from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.receipts import Receipts, alarm_stage
 from gateway.twins import SKEW_MS, Twins, clock_flags
+from gateway.units import Units
 from protocols.errors import ProtocolError
 from protocols.model import AlarmStage, DutyReport, Lane, Presence, Reply, message_id
 from protocols.native import codec
@@ -93,6 +94,7 @@ class Pipeline:
         ledger: Ledger,
         twins: Twins,
         alarms: Alarms,
+        units: Units,
         receipts: Receipts,
         registered: Callable[[str], Registered | None],
         metrics: Metrics,
@@ -103,6 +105,7 @@ class Pipeline:
         self._ledger = ledger
         self._twins = twins
         self._alarms = alarms
+        self._units = units
         self._receipts = receipts
         self._registered = registered
         self._metrics = metrics
@@ -151,7 +154,7 @@ class Pipeline:
         if record is not None and 0 in cursors:
             self._alarms.forget(record.id)  # known after all, from long ago
         self._hold(reading.device, reading.boot, reading.seq, record)
-        self._know(arrival, reading)
+        self._know(arrival, reading, change)
         self._reached("receipted", arrival, reading)
         if reading.alarm is not None:
             if 0 <= arrival.received - reading.event.t < SKEW_MS:  # else a clock is wrong
@@ -212,6 +215,8 @@ class Pipeline:
     # commit ------------------------------------------------------------------------------
 
     async def _change(self, reading: Reading) -> tuple[AlarmRecord | None, Change]:
+        if reading.duty is not None:
+            return None, self._units.report(reading.event, reading.duty)
         if reading.alarm is None:
             return None, Change(events=(reading.event,))
         message = reading.alarm
@@ -236,7 +241,8 @@ class Pipeline:
 
     # state -------------------------------------------------------------------------------
 
-    def _know(self, arrival: Arrival, reading: Reading) -> None:
+    def _know(self, arrival: Arrival, reading: Reading, change: Change) -> None:
+        self._units.know(change.units)
         twin = self._twins.of(arrival.device)
         twin.heard(arrival.received)
         if reading.duty is not None:
@@ -343,6 +349,8 @@ class Pipeline:
             self._touched.add(arrival.device)
         twin.speaks_json = codec.is_json(arrival.payload)
         if presence.online and not arrival.retained:
+            # Before what was spooled comes: that alone would make its clock look late.
+            twin.clock.observe(presence.t or 0, arrival.received)
             twin.heard(arrival.received)
             await self._receipts.resync(arrival.device)
 

@@ -148,6 +148,14 @@ class Twins:
             twin = self._twins[device] = Twin(device)
         return twin
 
+    def find(self, device: str) -> Twin | None:
+        """A device's twin, or None if it was never heard."""
+        return self._twins.get(device)
+
+    def devices(self) -> Iterator[str]:
+        """All devices that were ever heard."""
+        return iter(self._twins)
+
     def restore(self, twin: Twin) -> None:
         """Take a twin back from a checkpoint."""
         self._twins[twin.device] = twin
@@ -159,6 +167,11 @@ class Twins:
         if self._now_ms() - twin.last_received_ms > self._stale_after_ms:
             return "offline" if twin.online is None else "stale"
         return "online"
+
+    def state_of(self, device: str) -> str:
+        """The same of a device, which may never have been heard."""
+        twin = self._twins.get(device)
+        return "offline" if twin is None else self.state(twin)
 
     def view(self, device: str) -> dict[str, Any] | None:
         """What an operator sees of one device, ready for JSON, or None if it was never heard."""

@@ -17,6 +17,7 @@ from msgspec import Struct
 from gateway.feeds.stream import HEARTBEAT_S
 from gateway.journal.base import FED_TYPES, EventType, StageChange
 from protocols.cloudevents import CloudEvent, event_type
+from protocols.duty import UnitState
 from protocols.meanings import MEANINGS
 from protocols.model import (
     Alarm,
@@ -59,6 +60,22 @@ ALARM: Json = {
     "pos_sent": {"description": "Its `pos` as sent, where the registered place stands in."}
 }
 UPDATE: Json = {"alarm": TEXT, "count": WHOLE, "stage": {"enum": [stage.value for stage in Stage]}}
+UNIT_STATE: Json = {"enum": [None, *(state.value for state in UnitState)]}
+TEXTS: Json = {"type": "array", "items": TEXT}
+UNIT: Json = {
+    "unit": TEXT,
+    "state": UNIT_STATE,
+    "was": UNIT_STATE,
+    "since": {"type": ["integer", "null"], "description": "ms. When the state began."},
+    "incident": {"type": ["string", "null"]},
+    "devices": TEXTS,
+    "officers": TEXTS,
+    "at": {**WHOLE, "description": "ms. When it happened, by the gateway's clock."},
+    "by": {**TEXT, "description": "The device that reported, or who of the dispatch core."},
+    "released": {**TEXTS, "description": "Devices that are units of their own from now on."},
+    "lost": {"type": "object", "description": "Devices that left, and the unit of each now."},
+    "taken": {"type": "object", "description": "Devices that came in a conflict, and from where."},
+}
 PICTURE: Json = {"complete": FLAG, "id": TEXT, "mime": TEXT, "size": WHOLE}
 EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.POSITION: (Fix, {}, ["boot", "seq", "lat", "lon"]),
@@ -69,6 +86,7 @@ EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.ALARM_RAISED: (Alarm, ALARM, ["kind"]),
     EventType.ALARM_UPDATED: (Alarm, {**ALARM, **UPDATE}, [*UPDATE]),
     EventType.ALARM_STAGE: (StageChange, {"alarm": TEXT}, ["alarm", "stage", "t"]),
+    EventType.UNIT_CHANGED: (None, UNIT, ["unit", "state", "was", "devices", "officers", "at"]),
     EventType.COMMAND: (Reply, {}, ["boot", "seq", "cmd", "state"]),
 }
 ADDED: Json = {

@@ -14,6 +14,7 @@ from fieldgate.cli.map import map_
 from fieldgate.cli.sim import sim
 from fieldgate.cli.tail import tail
 from fieldgate.cli.token import token
+from fieldgate.cli.units import units
 from fieldgate.cli.up import up
 from fieldgate.cli.verify import verify
 
@@ -28,6 +29,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(verify)
 app.command()(tail)
+app.command()(units)
 app.command()(explain)
 app.command()(doctor)
 app.command()(bench)

@@ -23,6 +23,7 @@ LINES: dict[str, tuple[str, tuple[str, ...]]] = {
     "alarm.raised": ("bold white on red", ("kind", "count", "zone", "silent", "text")),
     "alarm.updated": ("red", ("kind", "count", "of", "text")),
     "alarm.stage": ("bold yellow", ("alarm", "stage", "by", "note")),
+    "unit.changed": ("cyan", ("unit", "was", "state", "incident", "devices", "officers")),
     "duty": ("cyan", ("act", "ref", "crew")),
     "presence": ("green", ("online", "kind", "fw", "boot")),
     "command": ("magenta", ("cmd", "act", "state", "detail")),

@@ -16,10 +16,11 @@ from gateway.api.devices import DeviceRoutes
 from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
 from gateway.api.openapi import describe
-from gateway.api.parts import Alarms, Ledger, Live, Media, Twins
+from gateway.api.parts import Alarms, Ledger, Live, Media, Twins, Units
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.routes import Route, guarded
+from gateway.api.units import UnitRoutes
 from gateway.journal.base import Reader
 from gateway.registry import Registry
 
@@ -39,6 +40,7 @@ def make_app(
     live: Live,
     alarms: Alarms,
     twins: Twins,
+    units: Units,
     ledger: Ledger,
     media: Media,
     metrics: CollectorRegistry,
@@ -54,6 +56,7 @@ def make_app(
         *Events(live).routes(),
         *AlarmRoutes(reader, alarms).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
+        *UnitRoutes(units).routes(),
         *RecordRoutes(reader, media, ledger).routes(),
         *HealthRoutes(metrics, condition).routes(),
         Route(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -51,6 +51,24 @@ class Twins(Protocol):
 
     def views(self) -> Iterator[dict[str, Any]]:
         """All devices that have reported."""
+
+
+class Units(Protocol):
+    """Which devices and officers form units, and what each is doing."""
+
+    def view(self, unit_id: str) -> dict[str, Any] | None:
+        """One unit."""
+
+    def views(self) -> Iterator[dict[str, Any]]:
+        """All units."""
+
+    async def bind(
+        self, unit_id: str, devices: Sequence[str], officers: Sequence[str], by: str
+    ) -> None:
+        """Form a unit; raise FieldInvalid."""
+
+    async def unbind(self, unit_id: str, by: str) -> None:
+        """Each of its devices is a unit of its own again."""
 
 
 class Ledger(Protocol):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from gateway.unit import UnitRecord
 from protocols.model import Fix, Lane, MediaChunk, Stage, Status, message_id
 
 REPEAT_MS = 10 * 60 * 1000
@@ -28,6 +29,7 @@ class EventType(IntEnum):
     ALARM_STAGE = 7
     ALARM_UPDATED = 8
     COMMAND = 9
+    UNIT_CHANGED = 10
     # Kept for the ledger, not fed:
     CHUNK = 20
     REFUSED = 21
@@ -227,6 +229,7 @@ class Change(NamedTuple):
     events: Sequence[Event] = ()
     alarms: Sequence[AlarmRecord] = ()
     quarantined: Sequence[Quarantined] = ()
+    units: Sequence[UnitRecord] = ()
 
 
 class Block(NamedTuple):
@@ -335,6 +338,9 @@ class Journal(Reader, Protocol):
 
     def open_alarms(self) -> list[AlarmRecord]:
         """All alarms not closed, oldest first. Blocks: for the start."""
+
+    def units(self) -> list[UnitRecord]:
+        """All units that there ever were. Blocks: for the start."""
 
 
 def plain(message: Struct, *leave: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ FLOOR_STEP = 100_000
 """Cursors go on so far beyond all that are known: none is given out a second time."""
 
 NUMBERED = ("event", "alarm", "quarantine", "device", "day")
-NAMED = ("state", "feed", "meta")
+NAMED = ("state", "feed", "meta", "unit")
 
 Migrate = Callable[[sqlite3.Connection], None]
 

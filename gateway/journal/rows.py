@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
+import structlog
 
 from gateway.journal.base import AlarmRecord, Event, EventType, StageChange
 from gateway.journal.damage import is_whole, row_crc
+from gateway.unit import UnitRecord
 from protocols.model import Stage
 
 REBUILT = "rebuilt"
 
+log = structlog.get_logger()
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_event = msgspec.msgpack.Decoder(Event).decode
 _decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
+_decode_unit = msgspec.msgpack.Decoder(UnitRecord).decode
 
 
-def sealed(value: Event | AlarmRecord, *about: object) -> tuple[bytes, int]:
+def sealed(value: Event | AlarmRecord | UnitRecord, *about: object) -> tuple[bytes, int]:
     """A row's body, and the checksum of it and of what it is found by."""
     body = _encode(value)
     return body, row_crc(body, *about)
@@ -41,6 +47,23 @@ def alarm_of(
     """The alarm of a row; None if it is damaged and no event tells of it."""
     record = _alarm(alarm_id, body, crc)
     return record or alarm_from_events(main, alarm_id)
+
+
+def keep_units(main: sqlite3.Connection, units: Iterable[UnitRecord]) -> None:
+    """Write the rows of units."""
+    main.executemany(
+        "INSERT OR REPLACE INTO unit VALUES (?, ?, ?)",
+        ((unit.id, *sealed(unit, unit.id)) for unit in units),
+    )
+
+
+def all_units(main: sqlite3.Connection) -> list[UnitRecord]:
+    """Every unit whose row is whole: of one that is not, its crew's next key tells again."""
+    rows = main.execute("SELECT id, body, crc FROM unit ORDER BY id").fetchall()
+    found = [_decode_unit(body) for unit, body, crc in rows if is_whole(crc, body, unit)]
+    if len(found) < len(rows):
+        log.error("units_damaged", units=len(rows) - len(found))
+    return found
 
 
 def alarm_from_events(main: sqlite3.Connection, alarm_id: str) -> AlarmRecord | None:

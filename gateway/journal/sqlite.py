@@ -39,8 +39,9 @@ from gateway.journal.damage import is_damage, is_whole, row_crc
 from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, open_database, transaction
 from gateway.journal.recent import Recent
-from gateway.journal.rows import alarm_of, sealed
+from gateway.journal.rows import alarm_of, all_units, keep_units, sealed
 from gateway.journal.writer import Cursors, Lane, Writer
+from gateway.unit import UnitRecord
 from protocols.model import Fix
 
 QUARANTINE_ROWS = 100_000
@@ -253,6 +254,7 @@ class SqliteJournal(SqliteReader):
         if 0 not in cursors:
             for alarm in change.alarms:
                 self._keep_alarm(alarm, cursors[0] if cursors else 0)
+            keep_units(self._main, change.units)
         self._keep_quarantined(change.quarantined)
         return cursors, cursor
 
@@ -391,6 +393,10 @@ class SqliteJournal(SqliteReader):
         sql = "SELECT id, body, crc FROM alarm WHERE stage <> 'closed' ORDER BY cursor"
         found = [alarm_of(self._main, *row) for row in self._main.execute(sql).fetchall()]
         return [alarm for alarm in found if alarm is not None]
+
+    def units(self) -> list[UnitRecord]:
+        """All units that there ever were. Blocks: for the start."""
+        return all_units(self._main)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

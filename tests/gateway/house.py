@@ -22,12 +22,16 @@ from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
+from gateway.units import Units
 from protocols.model import Receipt
 from protocols.native import codec
 
 NOW = 1_790_000_000_000
 REGISTERED = {
     "car-1": Registered("vehicle_terminal", None, None),
+    "car-2": Registered("vehicle_terminal", None, None),
+    "cam-1": Registered("body_camera", None, None),
+    "cam-2": Registered("body_camera", None, None),
     "box-1": Registered("alarm_box", 24.5, 117.65),
 }
 
@@ -52,6 +56,9 @@ class House:
             now_s=lambda: self.clock_s,
         )
         self.alarms = Alarms(journal, now_ms=lambda: self.now, on_stage=self.receipts.stage)
+        self.units = Units(
+            journal, twins=self.twins, registered=REGISTERED.get, now_ms=lambda: self.now
+        )
         self.checkpoints = Checkpoints(
             journal=journal, ledger=self.ledger, twins=self.twins, touched=touched
         )
@@ -60,6 +67,7 @@ class House:
             ledger=self.ledger,
             twins=self.twins,
             alarms=self.alarms,
+            units=self.units,
             receipts=self.receipts,
             registered=REGISTERED.get,
             metrics=self.metrics,
@@ -96,6 +104,11 @@ class House:
             self.arrival("alarm", msgpack.packb(keys) if payload is None else payload, device)
         )
 
+    async def duty(self, act: str, seq: int, *, device: str = "car-1", **keys: Any) -> None:
+        """A duty report of boot 1 comes in."""
+        keys = {"boot": 1, "seq": seq, "t": self.now, "act": act} | keys
+        await self.priority.take(self.arrival("duty", msgpack.packb(keys), device))
+
     async def telemetry_of(self, channel: str, *messages: Any, device: str = "car-1") -> None:
         """Telemetry comes in, one payload each, and is taken as one group."""
         for message in messages:
@@ -126,6 +139,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
         await house.checkpoints.restore()
         open_alarms = journal.open_alarms()
         house.alarms.restore(open_alarms)
+        house.units.restore(journal.units())
         house.priority.restore(open_alarms)
         yield house
 

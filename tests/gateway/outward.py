@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from gateway.api.app import Server, make_app
 from gateway.api.health import Condition
+from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
 from gateway.journal.base import (
     AlarmRecord,
@@ -25,6 +26,8 @@ from gateway.journal.base import (
 )
 from gateway.journal.sqlite import SqliteJournal
 from gateway.registry import Registry, Role
+from gateway.twins import Twins
+from gateway.units import Units
 from protocols.model import Fix, Stage
 
 NOW_MS = 1_795_318_000_000
@@ -179,12 +182,19 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
     with Registry(folder) as registry:
         async with SqliteJournal(folder) as journal:
             alarms = Alarms(journal)
+            units = Units(
+                journal,
+                twins=Twins(now_ms=lambda: NOW_MS, stale_after_s=60),
+                registered=Directory(registry),
+                now_ms=lambda: NOW_MS,
+            )
             app = make_app(
                 registry=registry,
                 reader=journal,
                 live=LiveFeed(journal),
                 alarms=alarms,
                 twins=Views(TWINS),
+                units=units,
                 ledger=Views(LEDGER),
                 media=Media(*PICTURES),
                 metrics=metrics,

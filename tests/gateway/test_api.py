@@ -355,7 +355,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     }
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
-        live=None, twins=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
+        live=None, twins=None, units=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
         (route.method, route.resource.canonical)
