@@ -11,12 +11,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from edge import wire
 from edge.alarms import AlarmTrack, AlarmTracks, Step
 from edge.button import UPDATE_EVERY_S, Button, Buttons, Latched
 from edge.clock import wall_ms
 from edge.config import Config
 from edge.control import ControlSocket
+from edge.duty import StandingFile
 from edge.link import Link, Presence
 from edge.news import News
 from edge.orders import Orders
@@ -26,7 +29,7 @@ from edge.reports import ReportTrack, ReportTracks
 from edge.requests import PressedKind
 from edge.sources.camera import Camera
 from edge.sources.gps import Gps
-from edge.sources.power import clock_source, read_health
+from edge.sources.power import Health, clock_source, read_health
 from edge.sources.report import ReportPolicy
 from edge.spool import Spool, Spooled
 from protocols.errors import ProtocolError
@@ -90,6 +93,8 @@ class Agent:
         self.news = News()
         self._tracks = AlarmTracks(lambda: self.news.tell("alarms"))
         self._reports = ReportTracks(lambda: self.news.tell("reports"))
+        self._standing = StandingFile(Path(config.spool.folder) / "duty.json")
+        self._health: Health = {}
         self._position: Position | None = None
         self.orders = Orders(
             Path(config.spool.folder),
@@ -106,6 +111,7 @@ class Agent:
         async with AsyncExitStack() as parts:
             parts.enter_context(self._spool)
             self._outbox.load()
+            self._standing.load()
             await parts.enter_async_context(self.orders)
             tasks = await parts.enter_async_context(asyncio.TaskGroup())
             running = [
@@ -184,6 +190,7 @@ class Agent:
         keys = {"act": act, "ref": ref, "crew": crew, "pos": self._position_keys()}
         spooled = self._put(Up.DUTY, t, keys)
         identity = spooled.id(self.config.device)
+        self._standing.take(act, t, identity, ref=ref, crew=crew)
         steps = [Step("spooled", t)]
         self._reports.add(ReportTrack(identity, self.boot, spooled.seq, act, ref, steps))
         self._link.wake(urgent=True)
@@ -209,6 +216,7 @@ class Agent:
     def status(self) -> dict[str, object]:
         """How the device is, for a panel."""
         spool = self._spool
+        standing = self._standing.standing
         return {
             "device": self.config.device,
             "kind": self.config.kind,
@@ -221,6 +229,8 @@ class Agent:
             "gnss": self._gps.state if self._gps is not None else None,
             "cam": self._photographer.health if self._photographer is not None else "none",
             "pos": self._position_keys(),
+            "duty": None if standing is None else msgspec.to_builtins(standing),
+            "health": self._health,
         }
 
     # -- what the device reports of itself --------------------------------
@@ -250,7 +260,7 @@ class Agent:
 
     async def _report_status(self) -> None:
         while True:
-            health = await asyncio.to_thread(read_health)
+            self._health = await asyncio.to_thread(read_health)
             about = {
                 "gnss": self._gps.state if self._gps is not None else None,
                 "cam": self._photographer.health if self._photographer is not None else "none",
@@ -258,7 +268,7 @@ class Agent:
                 "spool": self._spool.count.total(),
                 "fw": self._firmware,
             }
-            self._put(Up.STATUS, self._now_ms(), {**health, **about})
+            self._put(Up.STATUS, self._now_ms(), {**self._health, **about})
             self._link.wake()
             await asyncio.sleep(self.config.status.period_s)
 
@@ -358,6 +368,10 @@ class Agent:
             parts["place"] = self._report_place
         if self._photographer is not None:
             parts["camera"] = self._photographer.run
+        if self.config.panel_settings is not None:
+            from edge.panel.server import Panel  # noqa: PLC0415 - it takes memory
+
+            parts["panel"] = Panel(self.config.panel_settings, self).run
         return parts
 
     async def _supervise(self, name: str, part: Callable[[], Awaitable[None]]) -> None:

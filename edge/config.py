@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -66,6 +66,13 @@ class Control(Settings, frozen=True):
     socket: str
 
 
+class PanelSettings(Settings, frozen=True):
+    """The touch panel, a page on the loopback interface. ``lang``: until its user chooses."""
+
+    port: Port = 8111
+    lang: Literal["zh", "en"] = "zh"
+
+
 class GpsSettings(Settings, frozen=True):
     """A gpsd."""
 
@@ -120,11 +127,19 @@ class Config(Settings, frozen=True):
     spool: SpoolSettings
     prefix: Prefix = DEFAULT_PREFIX
     control: Control | None = None
+    panel: bool | PanelSettings = False
     gps: GpsSettings | None = None
     position: Place | None = None
     camera: CameraSettings | None = None
     report: ReportSettings = ReportSettings()
     status: StatusSettings = StatusSettings()
+
+    @property
+    def panel_settings(self) -> PanelSettings | None:
+        """Those of the panel, if it is switched on: ``panel = true`` is a table without a key."""
+        if isinstance(self.panel, bool):
+            return PanelSettings() if self.panel else None
+        return self.panel
 
 
 def load(path: Path) -> Config:

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edge.alarms import AlarmTrack, Step
+from edge.news import News
 from edge.orders import Orders, UnknownOrder
 from edge.reports import ReportTrack
 from protocols.commands import CommandState
@@ -66,6 +67,7 @@ class Device(Protocol):
     """What the requests drive."""
 
     orders: Orders
+    news: News
 
     @property
     def boot(self) -> int:

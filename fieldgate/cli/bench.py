@@ -9,7 +9,6 @@ import typer
 
 BENCHES = (
     "all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware",
-    "reach",
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The touch panel: a page that the agent serves to the screen of its own device."""
