@@ -24,6 +24,7 @@ from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
 from gateway.assembly import Assembler
 from gateway.checkpoint import Checkpoints
+from gateway.commands import Commands
 from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
 from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
@@ -43,6 +44,7 @@ from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
 from gateway.reserve import Room
 from gateway.service import Service
+from gateway.targets import Targets
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from gateway.units import Units
@@ -145,6 +147,7 @@ class House(NamedTuple):
     receipts: Receipts
     alarms: Alarms
     units: Units
+    commands: Commands
     assembler: Assembler
     media: Media
     checkpoints: Checkpoints
@@ -174,6 +177,15 @@ def _build(
     )
     alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
     units = Units(journal, twins=twins, registered=directory, now_ms=now_ms)
+    commands = Commands(
+        journal,
+        prefix=settings.prefix,
+        twins=twins,
+        publish=publish,
+        now_ms=now_ms,
+        now_s=time.monotonic,
+        on_step=metrics.commanded,
+    )
     assembler = Assembler(journal.pictures.folder)
     media = Media(
         store=journal.pictures,
@@ -188,6 +200,7 @@ def _build(
         twins=twins,
         alarms=alarms,
         units=units,
+        commands=commands,
         receipts=receipts,
         registered=directory,
         metrics=metrics,
@@ -218,6 +231,7 @@ def _build(
         receipts=receipts,
         alarms=alarms,
         units=units,
+        commands=commands,
         assembler=assembler,
         media=media,
         checkpoints=checkpoints,
@@ -274,6 +288,7 @@ async def _serve(
         house.alarms.restore(open_alarms)
         house.units.restore(journal.units())
         house.priority.restore(open_alarms)
+        house.commands.restore(journal.waiting_commands())
 
         health = Health(
             journal=journal,
@@ -297,11 +312,20 @@ async def _serve(
             messages=messages,
             broker=brokers.private,
         )
+        targets = Targets(
+            house.twins,
+            devices=registry.devices,
+            units=house.units,
+            grids=settings.grids,
+            now_ms=now_ms,
+        )
         app = make_app(
             registry=registry,
             reader=journal,
             live=LiveFeed(journal),
             alarms=house.alarms,
+            commands=house.commands,
+            targets=targets,
             twins=house.twins,
             units=house.units,
             ledger=house.ledger,
@@ -315,6 +339,7 @@ async def _serve(
             "telemetry client": lower.run(house.telemetry.offer),
             "telemetry": house.telemetry.run(),
             "receipts": house.receipts.run(),
+            "commands": house.commands.run(),
             "pictures": house.media.run(),
             "checkpoints": house.checkpoints.run(),
             "registry": directory.run(),

@@ -35,6 +35,8 @@ def measure(
     put_aside = house.journal.put_aside
     gauge("fieldgate_journal_put_aside", "Damaged files beside it", lambda: len(put_aside))
     gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
+    waiting = partial(getattr, house.commands, "waiting_count")
+    gauge("fieldgate_commands_waiting", "Commands not delivered yet", waiting)
     gauge("fieldgate_telemetry_waiting", "Messages to decode", lambda: house.telemetry.waiting)
     gauge("fieldgate_priority_under_way", "Not acknowledged yet", lambda: health.under_way)
     gauge("fieldgate_priority_oldest_seconds", "Age of the oldest", lambda: health.oldest_s)

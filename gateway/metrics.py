@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gateway.journal.base import Event, EventType
+from gateway.journal.base import CommandRecord, CommandStep, Event, EventType
+from protocols.commands import CommandState
 
 LATENCY_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60)
 
@@ -52,6 +53,16 @@ class Metrics:
             ["state"],
             registry=r,
         )
+        self.commands = Counter(
+            "fieldgate_commands", "Commands that reached a state", ["act", "state"], registry=r
+        )
+        self.command_s = Histogram(
+            "fieldgate_command_delivered_seconds",
+            "A command's order to the device's word that it has it",
+            ["act"],
+            buckets=(*LATENCY_S, 300, 900, 3600),
+            registry=r,
+        )
         self.alarm_s = Histogram(
             "fieldgate_alarm_seconds",
             "An alarm's arrival to a stage; for `device`, its press to its arrival",
@@ -83,6 +94,12 @@ class Metrics:
     def committed(self, lane: str, seconds: float) -> None:
         """The journal has committed something. From any thread."""
         self.commit_s.labels(lane).observe(seconds)
+
+    def commanded(self, command: CommandRecord, step: CommandStep) -> None:
+        """A command takes a step."""
+        self.commands.labels(command.act, step.state).inc()
+        if step.state is CommandState.DELIVERED:
+            self.command_s.labels(command.act).observe(max(0, step.t - command.t) / 1000)
 
     def delivered(self, feed: str, events: Sequence[Event]) -> None:
         """A receiver has taken these."""

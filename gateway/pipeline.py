@@ -27,6 +27,7 @@ from gateway.arrival import (
     read_alarm,
     refused,
 )
+from gateway.commands import Commands
 from gateway.journal.base import (
     REPEAT_MS,
     AlarmRecord,
@@ -95,6 +96,7 @@ class Pipeline:
         twins: Twins,
         alarms: Alarms,
         units: Units,
+        commands: Commands,
         receipts: Receipts,
         registered: Callable[[str], Registered | None],
         metrics: Metrics,
@@ -106,6 +108,7 @@ class Pipeline:
         self._twins = twins
         self._alarms = alarms
         self._units = units
+        self._commands = commands
         self._receipts = receipts
         self._registered = registered
         self._metrics = metrics
@@ -155,6 +158,7 @@ class Pipeline:
             self._alarms.forget(record.id)  # known after all, from long ago
         self._hold(reading.device, reading.boot, reading.seq, record)
         self._know(arrival, reading, change)
+        self._commands.after_commit(change, cursors)
         self._reached("receipted", arrival, reading)
         if reading.alarm is not None:
             if 0 <= arrival.received - reading.event.t < SKEW_MS:  # else a clock is wrong
@@ -217,6 +221,8 @@ class Pipeline:
     async def _change(self, reading: Reading) -> tuple[AlarmRecord | None, Change]:
         if reading.duty is not None:
             return None, self._units.report(reading.event, reading.duty)
+        if reading.event.type is EventType.COMMAND:
+            return None, await self._commands.take(reading.event)
         if reading.alarm is None:
             return None, Change(events=(reading.event,))
         message = reading.alarm
@@ -353,6 +359,7 @@ class Pipeline:
             twin.clock.observe(presence.t or 0, arrival.received)
             twin.heard(arrival.received)
             await self._receipts.resync(arrival.device)
+            self._commands.came_online(arrival.device)
 
     async def _keep_aside(self, aside: Quarantined) -> None:
         await self._journal.commit(Change(quarantined=(aside,)))

@@ -38,6 +38,7 @@ class Down(NamedTuple):
     payload: bytes
     expiry_s: int
     lane: Lane
+    is_retained: bool = False
 
 
 class _Owed:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from gateway.feeds.stream import HEARTBEAT_S
 from gateway.journal.base import FED_TYPES, EventType, StageChange
 from protocols.cloudevents import CloudEvent, event_type
+from protocols.commands import ACTIONS, CommandState
 from protocols.duty import UnitState
 from protocols.meanings import MEANINGS
 from protocols.model import (
@@ -50,7 +51,7 @@ UP_BINDINGS: dict[Up, tuple[int, bool, str]] = {
 }
 DOWN_BINDINGS: dict[Down, tuple[int, bool, str]] = {
     Down.RECEIPT: (1, False, "What the gateway holds durably, what it misses, alarms' stages."),
-    Down.CMD: (1, False, "A command. Not sent by this version."),
+    Down.CMD: (1, False, "A command; it expires at the broker when it does."),
     Down.CONFIG: (1, True, "Desired configuration with its version. Not sent by this version."),
 }
 
@@ -77,6 +78,17 @@ UNIT: Json = {
     "taken": {"type": "object", "description": "Devices that came in a conflict, and from where."},
 }
 PICTURE: Json = {"complete": FLAG, "id": TEXT, "mime": TEXT, "size": WHOLE}
+ORDER: Json = {
+    "state": {"enum": [*(state.value for state in CommandState), "step"]},
+    "by": TEXT,
+    "cause": TEXT,
+    "act": {"enum": [*ACTIONS]},
+    "args": {"type": "object"},
+    "exp": {**WHOLE, "description": "ms. Until when it holds."},
+    "group": TEXT,
+    "target": {"type": "object"},
+    "left_out": {"type": "array", "items": {"type": "object"}},
+}
 EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.POSITION: (Fix, {}, ["boot", "seq", "lat", "lon"]),
     EventType.STATUS: (Status, {}, ["boot", "seq"]),
@@ -87,7 +99,7 @@ EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.ALARM_UPDATED: (Alarm, {**ALARM, **UPDATE}, [*UPDATE]),
     EventType.ALARM_STAGE: (StageChange, {"alarm": TEXT}, ["alarm", "stage", "t"]),
     EventType.UNIT_CHANGED: (None, UNIT, ["unit", "state", "was", "devices", "officers", "at"]),
-    EventType.COMMAND: (Reply, {}, ["boot", "seq", "cmd", "state"]),
+    EventType.COMMAND: (Reply, ORDER, ["cmd", "state"]),
 }
 ADDED: Json = {
     "received": {**WHOLE, "description": "ms. When it came, by the gateway's clock."},

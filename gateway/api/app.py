@@ -12,11 +12,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.api.alarms import AlarmRoutes
+from gateway.api.commands import CommandRoutes
 from gateway.api.devices import DeviceRoutes
 from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
 from gateway.api.openapi import describe
-from gateway.api.parts import Alarms, Ledger, Live, Media, Twins, Units
+from gateway.api.parts import Alarms, Commands, Ledger, Live, Media, Targets, Twins, Units
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.routes import Route, guarded
@@ -39,6 +40,8 @@ def make_app(
     reader: Reader,
     live: Live,
     alarms: Alarms,
+    commands: Commands,
+    targets: Targets,
     twins: Twins,
     units: Units,
     ledger: Ledger,
@@ -55,6 +58,7 @@ def make_app(
     routes = [
         *Events(live).routes(),
         *AlarmRoutes(reader, alarms).routes(),
+        *CommandRoutes(registry, reader, commands, targets).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
         *RecordRoutes(reader, media, ledger).routes(),

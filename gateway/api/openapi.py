@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from importlib import metadata
 from typing import Any
 
@@ -66,7 +67,10 @@ def _operation(route: Route, by_type: dict[Any, dict[str, Any]]) -> dict[str, An
             for p in route.params
         ],
         "responses": {
-            "200": {"description": "OK", "content": content},
+            str(route.status): {
+                "description": HTTPStatus(route.status).phrase,
+                "content": content,
+            },
             "default": {
                 "description": "A problem",
                 "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from gateway.journal.base import AlarmRecord, EventType
+from gateway.journal.base import AlarmRecord, CommandRecord, EventType
+from gateway.order import Addressed, Order, Target
 from protocols.cloudevents import CloudEvent
 from protocols.model import Stage
 
@@ -41,6 +44,46 @@ class Alarms(Protocol):
         self, alarm_id: str, stage: Stage, *, by: str | None, note: str | None
     ) -> AlarmRecord:
         """Bring an alarm at least that far; what is known of it then."""
+
+
+class Commands(Protocol):
+    """The life cycle of commands."""
+
+    async def send(
+        self,
+        device: str,
+        act: str,
+        args: Mapping[str, Any],
+        *,
+        by: str | None,
+        exp_ms: int | None,
+        expires_s: float | None,
+        command_id: str | None,
+    ) -> CommandRecord:
+        """Order something of a device; or CommandExists, TooManyWaiting."""
+
+    async def send_to_all(
+        self,
+        target: Mapping[str, Any],
+        order: Order,
+        *,
+        addressed: Callable[[], Addressed],
+        group: str | None,
+    ) -> list[CommandRecord]:
+        """The same of many, a command to each."""
+
+    async def cancel(self, command_id: str, *, by: str | None) -> CommandRecord:
+        """Call it back; or UnknownCommand, Ended."""
+
+    def watch(self, command_id: str) -> AbstractAsyncContextManager[asyncio.Queue[CommandRecord]]:
+        """A queue of what becomes of it."""
+
+
+class Targets(Protocol):
+    """Who an order is for."""
+
+    def addressed(self, target: Target) -> Addressed:
+        """A target's devices, and who was left out."""
 
 
 class Twins(Protocol):

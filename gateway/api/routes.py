@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ _encoder = msgspec.json.Encoder()
 class Route(Struct, frozen=True, kw_only=True):
     """One method on one path. ``role`` None: open to all. ``answer``: type of the JSON body.
 
-    ``media``: the other content types it may answer with.
+    ``media``: the other content types it may answer with. ``status``: when all is well.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Route(Struct, frozen=True, kw_only=True):
     body: type[Struct] | None = None
     answer: type[Struct] | None = None
     media: tuple[str, ...] = ()
+    status: int = 200
 
 
 def guarded(route: Route, registry: Registry) -> Handler:
@@ -66,9 +68,12 @@ def authorize(request: web.Request, registry: Registry, needed: Role) -> None:
         )
 
 
-def json_answer(value: Struct) -> web.Response:
+def json_answer(
+    value: Struct, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """A value as JSON."""
-    return web.Response(body=_encoder.encode(value), content_type="application/json")
+    body = _encoder.encode(value)
+    return web.Response(body=body, content_type="application/json", status=status, headers=headers)
 
 
 async def large_json_answer(value: Struct) -> web.Response:

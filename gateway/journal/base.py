@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.unit import UnitRecord
+from protocols.commands import CommandState
 from protocols.model import Fix, Lane, MediaChunk, Stage, Status, message_id
 
 REPEAT_MS = 10 * 60 * 1000
@@ -209,6 +210,57 @@ class AlarmRecord(Struct, frozen=True, kw_only=True):
         )
 
 
+class CommandStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of a command: when (ms, the gateway's clock), by whom, why.
+
+    ``device_t``: when by the device's clock, where the device has said so.
+    """
+
+    state: CommandState
+    t: int
+    device_t: int | None = None
+    by: str | None = None
+    cause: str | None = None
+    detail: str | None = None
+
+
+class Tick(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reply ``step``: one of a checklist's is done, or without ``step`` some progress is told."""
+
+    t: int
+    step: int | None = None
+    device_t: int | None = None
+    detail: str | None = None
+
+
+class CommandRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of one command now. ``t``: when it was ordered, ``exp``: until when it holds.
+
+    ``group``: of those that were ordered together, to what ``target``; ``left_out``, in the
+    first of them: who could not be addressed. ``asked``: a digest of the request.
+    """
+
+    id: str
+    device: str
+    act: str
+    args: dict[str, Any]
+    t: int
+    exp: int
+    steps: tuple[CommandStep, ...]
+    ticks: tuple[Tick, ...] = ()
+    by: str | None = None
+    group: str | None = None
+    target: dict[str, Any] | None = None
+    left_out: tuple[dict[str, str], ...] = ()
+    flags: tuple[str, ...] = ()
+    asked: str = ""
+
+    @property
+    def state(self) -> CommandState:
+        """How far it has got."""
+        return self.steps[-1].state
+
+
 class Quarantined(Struct, frozen=True, kw_only=True):
     """Bytes that were refused or are doubtful, with why. Same bytes again only raise ``count``."""
 
@@ -230,6 +282,7 @@ class Change(NamedTuple):
     alarms: Sequence[AlarmRecord] = ()
     quarantined: Sequence[Quarantined] = ()
     units: Sequence[UnitRecord] = ()
+    commands: Sequence[CommandRecord] = ()
 
 
 class Block(NamedTuple):
@@ -302,6 +355,20 @@ class Reader(Protocol):
     ) -> list[tuple[int, AlarmRecord]]:
         """Alarms with the cursor of their raising, newest first, below a cursor."""
 
+    async def command(self, command_id: str) -> CommandRecord | None:
+        """One command, as committed."""
+
+    async def commands(
+        self,
+        *,
+        states: frozenset[CommandState] | None,
+        device: str | None,
+        group: str | None,
+        before: int,
+        limit: int,
+    ) -> list[tuple[int, CommandRecord]]:
+        """Commands with the cursor of their creation, newest first, below a cursor."""
+
     async def track(self, device: str, since_ms: int, until_ms: int) -> list[Event]:
         """A device's positions whose time lies in [since, until), in the order of their time."""
 
@@ -341,6 +408,9 @@ class Journal(Reader, Protocol):
 
     def units(self) -> list[UnitRecord]:
         """All units that there ever were. Blocks: for the start."""
+
+    def waiting_commands(self) -> list[CommandRecord]:
+        """All commands that their devices do not have yet, oldest first. Blocks: for the start."""
 
 
 def plain(message: Struct, *leave: str) -> dict[str, Any]:

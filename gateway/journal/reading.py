@@ -18,6 +18,7 @@ from gateway.journal.base import (
     BLOCK_TYPES,
     FED_TYPES,
     AlarmRecord,
+    CommandRecord,
     Event,
     EventType,
     Page,
@@ -27,11 +28,14 @@ from gateway.journal.base import (
 )
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import UNREADABLE, Damage, Gap, is_damage, readable, suppress_damage
-from gateway.journal.rows import alarm_of, event_of
+from gateway.journal.rows import alarm_of, command_of, event_of
 from gateway.journal.tracks import Piece, in_order_of_time
+from protocols.commands import CommandState
 from protocols.model import Stage
 
 T = TypeVar("T")
+Of = Callable[[sqlite3.Connection, str, bytes, int | None], T | None]
+"""Makes a record of its row; None if it is damaged and nothing else tells of it."""
 
 READERS, READER_START_S = 2, 10.0
 
@@ -131,36 +135,66 @@ class SqliteReader:
 
     async def alarm(self, alarm_id: str) -> AlarmRecord | None:
         """See Reader."""
-
-        def find() -> AlarmRecord | None:
-            main = self._reader("journal.db")
-            sql = "SELECT id, body, crc FROM alarm WHERE id = ?"
-            row = main.execute(sql, (alarm_id,)).fetchone()
-            return None if row is None else alarm_of(main, *row)
-
-        return await self._in_reader(find)
+        return await self._record("alarm", alarm_id, alarm_of)
 
     async def alarms(
         self, *, stages: frozenset[Stage] | None, device: str | None, before: int, limit: int
     ) -> list[tuple[int, AlarmRecord]]:
         """See Reader."""
+        where = (
+            "cursor < ?1 AND (?2 IS NULL OR stage IN (SELECT value FROM json_each(?2)))"
+            " AND (?3 IS NULL OR device = ?3)"
+        )
+        values = before, _json_list(stages), device, limit
+        return await self._records("alarm", where, values, alarm_of)
+
+    async def command(self, command_id: str) -> CommandRecord | None:
+        """See Reader."""
+        return await self._record("command", command_id, command_of)
+
+    async def commands(
+        self,
+        *,
+        states: frozenset[CommandState] | None,
+        device: str | None,
+        group: str | None,
+        before: int,
+        limit: int,
+    ) -> list[tuple[int, CommandRecord]]:
+        """See Reader."""
+        where = (
+            "cursor < ?1 AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2)))"
+            " AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR batch = ?4)"
+        )
+        values = before, _json_list(states), device, group, limit
+        return await self._records("command", where, values, command_of)
+
+    async def _record(self, table: str, record_id: str, of: Of[T]) -> T | None:
+        def find() -> T | None:
+            main = self._reader("journal.db")
+            sql = f"SELECT id, body, crc FROM {table} WHERE id = ?"  # noqa: S608 - our own tables
+            row = main.execute(sql, (record_id,)).fetchone()
+            return None if row is None else of(main, *row)
+
+        return await self._in_reader(find)
+
+    async def _records(
+        self, table: str, where: str, values: tuple[object, ...], of: Of[T]
+    ) -> list[tuple[int, T]]:
+        """The records of a page with their cursors; the last of the values is its limit."""
         rows = await self._rows(
-            "SELECT cursor, id, body, crc FROM alarm WHERE cursor < ?1"
-            " AND (?2 IS NULL OR stage IN (SELECT value FROM json_each(?2)))"
-            " AND (?3 IS NULL OR device = ?3) ORDER BY cursor DESC LIMIT ?4",
-            before,
-            None if stages is None else json.dumps(sorted(stages)),
-            device,
-            limit,
+            f"SELECT cursor, id, body, crc FROM {table} WHERE {where}"  # noqa: S608 - our own words
+            f" ORDER BY cursor DESC LIMIT ?{len(values)}",
+            *values,
         )
 
-        def decode() -> Iterator[tuple[int, AlarmRecord]]:
+        def decode() -> Iterator[tuple[int, T]]:
             for cursor, *row in rows:
-                alarm = alarm_of(self._reader("journal.db"), *row)
-                if alarm is not None:
-                    yield cursor, alarm
+                record = of(self._reader("journal.db"), *row)
+                if record is not None:
+                    yield cursor, record
                 else:
-                    self._note("journal.db", cursor, cursor, f"the record of alarm {row[0]}")
+                    self._note("journal.db", cursor, cursor, f"the record of {table} {row[0]}")
 
         return await self._in_reader(lambda: list(decode()))
 
@@ -379,6 +413,10 @@ class SqliteReader:
             if is_damage(error):
                 self._main_is_damaged()
             raise
+
+
+def _json_list(words: frozenset[str] | None) -> str | None:
+    return None if words is None else json.dumps(sorted(words))
 
 
 def _first_cursor(item: Event | Positions) -> int:

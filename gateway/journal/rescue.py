@@ -12,7 +12,7 @@ import structlog
 from gateway.journal.base import EventType
 from gateway.journal.damage import Damage, Gap, is_damage, is_whole, readable
 from gateway.journal.reading import open_database, transaction
-from gateway.journal.rows import alarm_from_events, sealed
+from gateway.journal.rows import alarm_from_events, command_from_events, sealed
 from protocols.write_ahead_log import mend
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ CHECKED_BYTES = 64 << 20
 FLOOR_STEP = 100_000
 """Cursors go on so far beyond all that are known: none is given out a second time."""
 
-NUMBERED = ("event", "alarm", "quarantine", "device", "day")
+NUMBERED = ("event", "alarm", "command", "quarantine", "device", "day")
 NAMED = ("state", "feed", "meta", "unit")
 
 Migrate = Callable[[sqlite3.Connection], None]
@@ -134,7 +134,7 @@ def _rescue(
             _go_on_beyond(new)
     finally:
         old.close()
-    log.error("journal_rescued", rows=saved, alarms_rebuilt=rebuilt)
+    log.error("journal_rescued", rows=saved, rebuilt=rebuilt)
     return new
 
 
@@ -181,6 +181,7 @@ def _make_whole(new: sqlite3.Connection) -> int:
                 (alarm_id, cursor, device, record.stage, *sealed(record, alarm_id)),
             )
             rebuilt += 1
+    rebuilt += _make_commands_whole(new)
     missing = new.execute(
         "SELECT cursor, id, device, body, crc FROM alarm AS a WHERE cursor > 0"
         " AND NOT EXISTS (SELECT 1 FROM event WHERE event.id = a.id OR event.cursor = a.cursor)"
@@ -193,9 +194,26 @@ def _make_whole(new: sqlite3.Connection) -> int:
     return rebuilt
 
 
+def _make_commands_whole(new: sqlite3.Connection) -> int:
+    """The records of commands that only their events tell of."""
+    lost = new.execute(
+        "SELECT substr(id, 1, length(id) - 8), cursor FROM event AS e WHERE type = ?"
+        " AND id LIKE '%/created' AND NOT EXISTS"
+        " (SELECT 1 FROM command WHERE command.id = substr(e.id, 1, length(e.id) - 8))",
+        (EventType.COMMAND,),
+    ).fetchall()
+    for command_id, cursor in lost:
+        record = command_from_events(new, command_id)
+        if record is not None:
+            about = (command_id, cursor, record.device, record.state, record.group)
+            row = (*about, *sealed(record, command_id))
+            new.execute("INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return len(lost)
+
+
 def _go_on_beyond(new: sqlite3.Connection) -> None:
     """Set the least cursor to go on from, beyond all that anything tells of."""
-    known = "SELECT max(cursor) FROM {}", ("event", "alarm", "feed")
+    known = "SELECT max(cursor) FROM {}", ("event", "alarm", "command", "feed")
     newest = [new.execute(known[0].format(table)).fetchone()[0] or 0 for table in known[1]]
     newest += [row[0] for row in new.execute("SELECT first FROM day")]
     newest += [row[0] for row in new.execute("SELECT value FROM meta WHERE key = 'checkpoint'")]

@@ -1,4 +1,4 @@
-"""An event, or an alarm's record, from its row: one that is damaged is told by the other's."""
+"""An event, or a life cycle's record, from its row: what is damaged is told by the others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from gateway.journal.base import AlarmRecord, Event, EventType, StageChange
+from gateway.journal.base import AlarmRecord, CommandRecord, Event, EventType, StageChange
 from gateway.journal.damage import is_whole, row_crc
+from gateway.journal.follow import created, follow
 from gateway.unit import UnitRecord
 from protocols.model import Stage
 
@@ -23,7 +24,12 @@ _decode_alarm = msgspec.msgpack.Decoder(AlarmRecord).decode
 _decode_unit = msgspec.msgpack.Decoder(UnitRecord).decode
 
 
-def sealed(value: Event | AlarmRecord | UnitRecord, *about: object) -> tuple[bytes, int]:
+_decode_command = msgspec.msgpack.Decoder(CommandRecord).decode
+
+
+def sealed(
+    value: Event | AlarmRecord | CommandRecord | UnitRecord, *about: object
+) -> tuple[bytes, int]:
     """A row's body, and the checksum of it and of what it is found by."""
     body = _encode(value)
     return body, row_crc(body, *about)
@@ -98,6 +104,35 @@ def alarm_from_events(main: sqlite3.Connection, alarm_id: str) -> AlarmRecord | 
         clock_offset_ms=raised.clock_offset_ms,
         data=raised.data,
     )
+
+
+def command_of(
+    main: sqlite3.Connection, command_id: str, body: bytes, crc: int | None
+) -> CommandRecord | None:
+    """The command of a row; None if it is damaged and no event tells of it."""
+    if is_whole(crc, body, command_id):
+        return _decode_command(body)
+    return command_from_events(main, command_id)
+
+
+def command_from_events(main: sqlite3.Connection, command_id: str) -> CommandRecord | None:
+    """A command as its events tell of it. Looks through all of its device's, which takes long."""
+    sql = "SELECT cursor, id, body, crc FROM event WHERE id = ?"
+    row = main.execute(sql, (f"{command_id}/created",)).fetchone()
+    first = None if row is None else _event(*row)
+    if first is None or first.type is not EventType.COMMAND:
+        return None
+    record = created(first)
+    later = main.execute(
+        "SELECT cursor, id, body, crc FROM event"
+        " WHERE cursor > ? AND type = ? AND device = ? ORDER BY cursor",
+        (first.cursor, EventType.COMMAND, first.device),
+    )
+    for row in later:
+        event = _event(*row)
+        if event is not None and event.data.get("cmd") == command_id:
+            record, _ = follow(record, event)
+    return msgspec.structs.replace(record, flags=(REBUILT,))
 
 
 def _raising(record: AlarmRecord, cursor: int) -> Event:

@@ -27,6 +27,7 @@ from gateway.journal.base import (
     AlarmRecord,
     Block,
     Change,
+    CommandRecord,
     DiskFull,
     Event,
     EventType,
@@ -39,7 +40,7 @@ from gateway.journal.damage import is_damage, is_whole, row_crc
 from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, open_database, transaction
 from gateway.journal.recent import Recent
-from gateway.journal.rows import alarm_of, all_units, keep_units, sealed
+from gateway.journal.rows import alarm_of, all_units, command_of, keep_units, sealed
 from gateway.journal.writer import Cursors, Lane, Writer
 from gateway.unit import UnitRecord
 from protocols.model import Fix
@@ -255,6 +256,9 @@ class SqliteJournal(SqliteReader):
             for alarm in change.alarms:
                 self._keep_alarm(alarm, cursors[0] if cursors else 0)
             keep_units(self._main, change.units)
+            of_event = dict(zip((event.id for event in change.events), cursors, strict=True))
+            for command in change.commands:
+                self._keep_command(command, of_event.get(f"{command.id}/created", 0))
         self._keep_quarantined(change.quarantined)
         return cursors, cursor
 
@@ -263,6 +267,20 @@ class SqliteJournal(SqliteReader):
             "INSERT INTO alarm VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
             " SET stage = excluded.stage, body = excluded.body, crc = excluded.crc",
             (alarm.id, cursor, alarm.device, alarm.stage, *sealed(alarm, alarm.id)),
+        )
+
+    def _keep_command(self, command: CommandRecord, cursor: int) -> None:
+        self._main.execute(
+            "INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET state = excluded.state, body = excluded.body, crc = excluded.crc",
+            (
+                command.id,
+                cursor,
+                command.device,
+                command.state,
+                command.group,
+                *sealed(command, command.id),
+            ),
         )
 
     def _keep_quarantined(self, records: Sequence[Quarantined]) -> None:
@@ -397,6 +415,12 @@ class SqliteJournal(SqliteReader):
     def units(self) -> list[UnitRecord]:
         """All units that there ever were. Blocks: for the start."""
         return all_units(self._main)
+
+    def waiting_commands(self) -> list[CommandRecord]:
+        """All commands that their devices do not have yet. Blocks: for the start."""
+        sql = "SELECT id, body, crc FROM command WHERE state IN ('created', 'sent') ORDER BY cursor"
+        found = [command_of(self._main, *row) for row in self._main.execute(sql).fetchall()]
+        return [command for command in found if command is not None]
 
 
 def migrate(connection: sqlite3.Connection) -> None:

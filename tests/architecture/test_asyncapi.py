@@ -138,6 +138,8 @@ async def test_the_events_of_a_day_are_as_described(page: dict[str, Any], tmp_pa
         await gate.telemetry_of("pos", {**lane, "seq": 1, **pos, "alt": float("nan")})
         await gate.telemetry_of("status", {**lane, "seq": 2, "batt": 80, "lost": [[1, 3, 4]]})
         await gate.telemetry_of("media", {**lane, "seq": 5, **chunk})
+        await gate.commands.send("car-1", "identify", {}, by="desk 3", command_id="c2")
+        await gate.commands.cancel("c2")
         await gate.alarms.advance("car-1:1:p:1", Stage.ACCEPTED, by="desk 3", note="noted")
         store = gate.journal.pictures
         media = Media(

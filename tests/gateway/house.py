@@ -13,6 +13,7 @@ import msgpack
 from gateway.alarms import Alarms
 from gateway.arrival import Arrival, Registered
 from gateway.checkpoint import Checkpoints
+from gateway.commands import Commands
 from gateway.intake import Doorstep
 from gateway.journal.base import FED_TYPES, Chunk, Event
 from gateway.journal.sqlite import SqliteJournal
@@ -23,6 +24,7 @@ from gateway.receipts import Down, Receipts
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from gateway.units import Units
+from protocols.commands import Checklist
 from protocols.model import Receipt
 from protocols.native import codec
 
@@ -59,6 +61,17 @@ class House:
         self.units = Units(
             journal, twins=self.twins, registered=REGISTERED.get, now_ms=lambda: self.now
         )
+        self.checklists: dict[str, Checklist] = {}
+        self.commands = Commands(
+            journal,
+            prefix="field",
+            twins=self.twins,
+            publish=self._send,
+            now_ms=lambda: self.now,
+            now_s=lambda: self.clock_s,
+            checklists=self.checklists,
+            on_step=self.metrics.commanded,
+        )
         self.checkpoints = Checkpoints(
             journal=journal, ledger=self.ledger, twins=self.twins, touched=touched
         )
@@ -68,6 +81,7 @@ class House:
             twins=self.twins,
             alarms=self.alarms,
             units=self.units,
+            commands=self.commands,
             receipts=self.receipts,
             registered=REGISTERED.get,
             metrics=self.metrics,
@@ -141,6 +155,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
         house.alarms.restore(open_alarms)
         house.units.restore(journal.units())
         house.priority.restore(open_alarms)
+        house.commands.restore(journal.waiting_commands())
         yield house
 
 

@@ -13,8 +13,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from gateway.api.app import Server, make_app
 from gateway.api.health import Condition
+from gateway.commands import Commands
 from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
+from gateway.grids import Grid
 from gateway.journal.base import (
     AlarmRecord,
     Block,
@@ -25,7 +27,9 @@ from gateway.journal.base import (
     Telemetry,
 )
 from gateway.journal.sqlite import SqliteJournal
+from gateway.receipts import Down
 from gateway.registry import Registry, Role
+from gateway.targets import Targets
 from gateway.twins import Twins
 from gateway.units import Units
 from protocols.model import Fix, Stage
@@ -131,6 +135,9 @@ class Outward(msgspec.Struct):
     journal: SqliteJournal
     registry: Registry
     alarms: Alarms
+    commands: Commands
+    twins: Twins
+    sent: list[Down]
     url: str
     wrong: list[str]
     tokens: dict[Role, str]
@@ -167,6 +174,7 @@ LEDGER: list[dict[str, Any]] = [
     {"device": "box-1", "held": 3, "missing": 1},
     {"device": "car-1", "held": 4},
 ]
+GRIDS = [Grid(name="North", polygon=((24.5, 117.6), (24.5, 117.7), (24.6, 117.7), (24.6, 117.6)))]
 PICTURES = (
     Picture("a" * 64, "image/jpeg", "complete", 1, 1, b"\xff\xd8 picture"),
     Picture("b" * 64, "text/html", "complete", 1, 1, b"<script>"),
@@ -182,17 +190,37 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
     with Registry(folder) as registry:
         async with SqliteJournal(folder) as journal:
             alarms = Alarms(journal)
+            sent: list[Down] = []
+
+            def publish(down: Down) -> bool:
+                sent.append(down)
+                return True
+
+            twins = Twins(now_ms=lambda: NOW_MS, stale_after_s=60)
             units = Units(
+                journal, twins=twins, registered=Directory(registry), now_ms=lambda: NOW_MS
+            )
+            commands = Commands(
                 journal,
-                twins=Twins(now_ms=lambda: NOW_MS, stale_after_s=60),
-                registered=Directory(registry),
+                prefix="field",
+                twins=twins,
+                publish=publish,
                 now_ms=lambda: NOW_MS,
+                now_s=lambda: 0.0,
             )
             app = make_app(
                 registry=registry,
                 reader=journal,
                 live=LiveFeed(journal),
                 alarms=alarms,
+                commands=commands,
+                targets=Targets(
+                    twins,
+                    devices=registry.devices,
+                    units=units,
+                    grids=GRIDS,
+                    now_ms=lambda: NOW_MS,
+                ),
                 twins=Views(TWINS),
                 units=units,
                 ledger=Views(LEDGER),
@@ -202,4 +230,15 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             )
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role) for role in Role}
-                yield Outward(journal, registry, alarms, server.url, wrong, tokens, session)
+                yield Outward(
+                    journal=journal,
+                    registry=registry,
+                    alarms=alarms,
+                    commands=commands,
+                    twins=twins,
+                    sent=sent,
+                    url=server.url,
+                    wrong=wrong,
+                    tokens=tokens,
+                    session=session,
+                )

@@ -355,7 +355,8 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     }
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
-        live=None, twins=None, units=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
+        commands=gateway.commands, targets=None, units=None,  # type: ignore[arg-type]
+        live=None, twins=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
         (route.method, route.resource.canonical)
@@ -369,6 +370,7 @@ async def test_answers_are_as_described(gateway: Outward) -> None:
     gateway.registry.add(Device(id="box-1", kind="alarm_box"))
     await gateway.journal.commit(alarm_change(1))
     await gateway.journal.commit_block(fixes("box-1", fix(1), fix(2)))
+    await gateway.commands.send("box-1", "identify", {}, command_id="c1")
     description = await gateway.get("/openapi.json")
     for path, concrete in {
         "/api/v1/events": "/api/v1/events",
@@ -376,6 +378,9 @@ async def test_answers_are_as_described(gateway: Outward) -> None:
         "/api/v1/alarms/{id}": "/api/v1/alarms/box-1:1:p:1",
         "/api/v1/devices": "/api/v1/devices",
         "/api/v1/devices/{id}": "/api/v1/devices/box-1",
+        "/api/v1/devices/{id}/commands": "/api/v1/devices/box-1/commands",
+        "/api/v1/commands": "/api/v1/commands",
+        "/api/v1/commands/{id}": "/api/v1/commands/c1",
         "/api/v1/ledger": "/api/v1/ledger",
         "/api/v1/quarantine": "/api/v1/quarantine",
         "/healthz": "/healthz",

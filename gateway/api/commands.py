@@ -1,0 +1,338 @@
+"""Commands over HTTP: ordered of one device or of many, followed to their ends, called back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from gateway.api import params
+from gateway.api.parts import Commands, Targets
+from gateway.api.problems import Problem
+from gateway.api.routes import Route, json_answer
+from gateway.journal.base import CommandRecord, Reader
+from gateway.order import (
+    Addressed,
+    CommandExists,
+    Ended,
+    Order,
+    Target,
+    TooManyWaiting,
+    UnknownCommand,
+    check_target,
+)
+from gateway.registry import Registry, Role
+from protocols.commands import CommandState
+from protocols.errors import FieldInvalid
+from protocols.fields import convert
+from protocols.model import Name
+
+B = TypeVar("B", bound=Struct)
+
+_STATE = params.some_of(
+    "state",
+    "States, separated by commas; all if not given.",
+    {state.value: state for state in CommandState},
+)
+_DEVICE = params.text("device", "Commands to this device alone.")
+_GROUP = params.text("group", "Those that were ordered together.")
+_BEFORE = params.integer(
+    "before",
+    "A cursor: commands created before it. `next` of the page before.",
+    default=params.MAX_CURSOR,
+    low=0,
+    high=params.MAX_CURSOR,
+)
+_LIMIT = params.integer("limit", "How many commands at most.", default=100, low=1, high=1000)
+_BEYOND = params.integer(
+    "beyond",
+    "So many entries of the timeline are known: wait for more of them.",
+    default=0,
+    low=0,
+    high=1000,
+)
+_WAIT_S = params.integer("wait_s", "How long to wait at most.", default=0, low=0, high=60)
+
+
+class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is ordered. ``exp``: ms since 1970; or ``expires_s`` from now; else by the action.
+
+    ``id``: of the sender's choice. The same request under it again is the same command.
+    """
+
+    act: str
+    args: dict[str, Any] = {}
+    by: Name | None = None
+    exp: int | None = None
+    expires_s: float | None = None
+    id: Annotated[str, Meta(max_length=64)] | None = None
+
+    @property
+    def order(self) -> Order:
+        """The order."""
+        return Order(
+            act=self.act, args=self.args, by=self.by, exp_ms=self.exp, expires_s=self.expires_s
+        )
+
+
+class GroupBody(OrderBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same, and who it is for."""
+
+    to: Target
+
+
+class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who calls it back."""
+
+    by: Name | None = None
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """One entry of a timeline. ``t``: the gateway's clock, ``device_t``: the device's, in ms.
+
+    ``state`` is ``step`` where a step of a checklist was done, or some progress was told.
+    """
+
+    t: int
+    state: str
+    device_t: int | None = None
+    step: int | None = None
+    by: str | None = None
+    cause: str | None = None
+    detail: str | None = None
+
+
+class CommandView(Struct, frozen=True, kw_only=True):
+    """One command, and all that became of it, in order. Times in ms."""
+
+    id: str
+    device: str
+    act: str
+    args: dict[str, Any]
+    t: int
+    exp: int
+    by: str | None
+    group: str | None
+    target: dict[str, Any] | None
+    flags: tuple[str, ...]
+    state: CommandState
+    timeline: list[Moment]
+
+    @classmethod
+    def of(cls, record: CommandRecord) -> CommandView:
+        """The view of a record."""
+        alike = cls.__struct_fields__[:-1]
+        return cls(timeline=timeline(record), **{name: getattr(record, name) for name in alike})
+
+
+class CommandPage(Struct, frozen=True):
+    """Commands, newest first, and what to give as ``before`` for older ones; null at the end."""
+
+    commands: list[CommandView]
+    next: int | None
+
+
+class GroupView(Struct, frozen=True):
+    """Commands that were ordered together, and who could not be addressed, with why."""
+
+    group: str | None
+    commands: list[CommandView]
+    left_out: list[dict[str, str]]
+
+
+def timeline(record: CommandRecord) -> list[Moment]:
+    """Its steps and ticks in the order of their times."""
+    moments = [Moment(**msgspec.structs.asdict(step)) for step in record.steps]
+    moments += [Moment(state="step", **msgspec.structs.asdict(tick)) for tick in record.ticks]
+    return sorted(moments, key=lambda moment: moment.t)
+
+
+class CommandRoutes:
+    """Ordering, reading, calling back."""
+
+    def __init__(
+        self, registry: Registry, reader: Reader, commands: Commands, targets: Targets
+    ) -> None:
+        self._registry = registry
+        self._reader = reader
+        self._commands = commands
+        self._targets = targets
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route(
+                method="POST",
+                path="/api/v1/devices/{id}/commands",
+                handler=self.send,
+                summary="Order something of a device. The key Idempotency-Key may stand for `id`.",
+                role=Role.DISPATCHER,
+                body=OrderBody,
+                answer=CommandView,
+                status=201,
+            ),
+            Route(
+                method="POST",
+                path="/api/v1/commands",
+                handler=self.send_to_all,
+                summary="Order something of a unit, or of all units in a grid or around a place.",
+                role=Role.DISPATCHER,
+                body=GroupBody,
+                answer=GroupView,
+                status=201,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/devices/{id}/commands",
+                handler=self.page,
+                summary="A device's commands, newest first.",
+                params=(_STATE, _GROUP, _BEFORE, _LIMIT),
+                answer=CommandPage,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/commands",
+                handler=self.page,
+                summary="Commands, newest first.",
+                params=(_STATE, _DEVICE, _GROUP, _BEFORE, _LIMIT),
+                answer=CommandPage,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/commands/{id}",
+                handler=self.show,
+                summary="One command with its timeline; waits for news of it if asked to.",
+                params=(_BEYOND, _WAIT_S),
+                answer=CommandView,
+            ),
+            Route(
+                method="POST",
+                path="/api/v1/commands/{id}/cancel",
+                handler=self.cancel,
+                summary="Call a command back. Again changes nothing.",
+                role=Role.DISPATCHER,
+                body=CancelBody,
+                answer=CommandView,
+            ),
+        ]
+
+    async def send(self, request: web.Request) -> web.Response:
+        """To one device."""
+        device = request.match_info["id"]
+        body = await _body(request, OrderBody)
+        known = self._registry.get(device)
+        if known is None or known.revoked:
+            raise Problem(404, f"device {device} is not registered", device=device)
+        try:
+            record = await self._commands.send(
+                device,
+                body.act,
+                body.args,
+                by=body.by,
+                exp_ms=body.exp,
+                expires_s=body.expires_s,
+                command_id=_chosen_id(request, body),
+            )
+        except (CommandExists, TooManyWaiting) as error:
+            raise _conflict(error) from error
+        headers = {"Location": f"/api/v1/commands/{record.id}"}
+        return json_answer(CommandView.of(record), status=201, headers=headers)
+
+    async def send_to_all(self, request: web.Request) -> web.Response:
+        """To all that a target is."""
+        body = await _body(request, GroupBody)
+        check_target(body.to)
+        addressed = Addressed(())
+
+        def find() -> Addressed:
+            nonlocal addressed
+            addressed = self._targets.addressed(body.to)
+            return addressed
+
+        try:
+            records = await self._commands.send_to_all(
+                msgspec.to_builtins(body.to),
+                body.order,
+                addressed=find,
+                group=_chosen_id(request, body),
+            )
+        except (CommandExists, TooManyWaiting) as error:
+            raise _conflict(error) from error
+        group = records[0].group if records else None
+        left_out = records[0].left_out if records else addressed.left_out
+        views = [CommandView.of(record) for record in records]
+        return json_answer(GroupView(group, views, list(left_out)), status=201)
+
+    async def page(self, request: web.Request) -> web.Response:
+        """A page."""
+        limit = _LIMIT.read(request)
+        found = await self._reader.commands(
+            states=_STATE.read(request),
+            device=request.match_info.get("id") or _DEVICE.read(request),
+            group=_GROUP.read(request),
+            before=_BEFORE.read(request),
+            limit=limit,
+        )
+        older = found[-1][0] if len(found) == limit else None
+        return json_answer(CommandPage([CommandView.of(record) for _, record in found], older))
+
+    async def show(self, request: web.Request) -> web.Response:
+        """One command; with ``wait_s``, once more is known of it than the caller knows."""
+        beyond, wait_s = _BEYOND.read(request), _WAIT_S.read(request)
+        async with self._commands.watch(request.match_info["id"]) as news:
+            record = await self._command(request)
+            try:
+                async with asyncio.timeout(wait_s):
+                    while wait_s and len(record.steps) + len(record.ticks) <= beyond:
+                        record = await news.get()
+            except TimeoutError:
+                pass
+        return json_answer(CommandView.of(record))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Call it back."""
+        body = await _body(request, CancelBody)
+        record = await self._command(request)
+        try:
+            record = await self._commands.cancel(record.id, by=body.by)
+        except Ended as error:
+            raise Problem(409, str(error), command=record.id, state=error.state) from error
+        except UnknownCommand as error:
+            raise Problem(404, str(error), command=record.id) from error
+        return json_answer(CommandView.of(record))
+
+    async def _command(self, request: web.Request) -> CommandRecord:
+        command_id = request.match_info["id"]
+        record = await self._reader.command(command_id)
+        if record is None:
+            raise Problem(404, f"there is no command {command_id}", command=command_id)
+        return record
+
+
+async def _body(request: web.Request, kind: type[B]) -> B:
+    """The request's body; Problem 400 if it is no JSON, FieldInvalid with the field if wrong."""
+    text = await request.read()
+    try:
+        keys = msgspec.json.decode(text) if text.strip() else {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, f"body: {error}") from error
+    if not isinstance(keys, dict):
+        raise Problem(400, "body: must be a JSON object")
+    return convert(keys, kind)
+
+
+def _chosen_id(request: web.Request, body: OrderBody) -> str | None:
+    """The id that the sender chose, in the body or the header."""
+    header = request.headers.get("Idempotency-Key")
+    if body.id is not None and header is not None and header != body.id:
+        raise FieldInvalid("Idempotency-Key", "differs from id in the body", header)
+    return body.id or (header and header.strip('"'))
+
+
+def _conflict(error: CommandExists | TooManyWaiting) -> Problem:
+    if isinstance(error, CommandExists):
+        return Problem(409, str(error), command=error.command_id)
+    return Problem(429, str(error), device=error.device)
