@@ -102,6 +102,9 @@ MEANINGS: Mapping[type[Struct], Mapping[str, Key]] = {
         "h": Key("Height", "px"),
         "reason": Key("Why it was taken"),
         "ref": Key("Id of the alarm or command that it answers"),
+        "fps": Key("Live pictures as often as this now", "1/s"),
+        "quality": Key("Quality of the JPEG, 1 to 100"),
+        "limited": Key("What makes live pictures fewer or coarser than asked for"),
     },
     Reply: {
         **_NUMBERED,

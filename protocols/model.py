@@ -171,7 +171,10 @@ class Status(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class MediaChunk(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """Channel ``media``: chunk ``n`` of ``of``; chunk 0 also tells about the picture."""
+    """Channel ``media``: chunk ``n`` of ``of``; chunk 0 also tells about the picture.
+
+    ``fps``, ``quality``, ``limited`` (ours, beyond contract v1): how a live picture was made.
+    """
 
     id: Sha256
     mime: Name
@@ -184,6 +187,9 @@ class MediaChunk(Message, frozen=True, kw_only=True, omit_defaults=True):
     h: Count | None = None
     reason: MediaReason | None = None
     ref: Text | None = None
+    fps: Annotated[float, Meta(gt=0, le=60)] | None = None
+    quality: Annotated[int, Meta(ge=1, le=100)] | None = None
+    limited: Literal["start", "link", "camera"] | None = None
 
 
 class Presence(Struct, frozen=True, kw_only=True, omit_defaults=True):

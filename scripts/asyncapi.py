@@ -260,7 +260,8 @@ def _data(kind: EventType, schemas: Json) -> Json:
     if struct is Alarm:
         properties["pos"] = {"description": "Where; as it was sent, even if it is no position."}
     if struct is MediaChunk:
-        properties = {name: properties[name] for name in ("taken", "w", "h", "reason", "ref")}
+        told = ("taken", "w", "h", "reason", "ref", "fps", "quality", "limited")
+        properties = {name: properties[name] for name in told}
     return {
         "title": _data_name(kind),
         "type": "object",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from types import TracebackType
 from typing import NamedTuple, Self, TypeAlias
 
@@ -17,6 +18,7 @@ Image: TypeAlias = NDArray[np.uint8]
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 JPEG_QUALITY = 70
+MAX_HELD = 100  # pictures
 
 # The stamp: 8 rows of 16 cells. Frame (32 bits), milliseconds (64 bits), and a
 # checksum (32 bits), each cell black or white and larger than a JPEG block.
@@ -81,11 +83,15 @@ def read_stamp(picture: bytes | Image) -> Stamp:
 
 
 class CameraServer:
-    """The camera as a network stream: MJPEG over HTTP on the loopback interface."""
+    """The camera as a network stream: MJPEG over HTTP on the loopback interface.
+
+    While it is ``held`` it goes on taking pictures and sends none; then they come all at once.
+    """
 
     def __init__(self, *, frames_per_s: float = 10.0) -> None:
         self._frames_per_s = frames_per_s
         self._frame = 0
+        self.held = False
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,12 +123,15 @@ class CameraServer:
             headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
         )
         await stream.prepare(request)
+        waiting: deque[bytes] = deque(maxlen=MAX_HELD)
         while True:
             self._frame += 1
             picture = draw_jpeg(self._frame, now_ms())
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            waiting.append(head.encode() + picture + b"\r\n")
             try:
-                await stream.write(head.encode() + picture + b"\r\n")
+                while waiting and not self.held:
+                    await stream.write(waiting.popleft())
             except ConnectionResetError:
                 return stream  # the viewer is gone
             await asyncio.sleep(1 / self._frames_per_s)

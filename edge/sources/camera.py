@@ -19,6 +19,7 @@ Frame: TypeAlias = Any  # a cv2 image: height by width by 3 bytes, blue green re
 STILL_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 OPEN_TIMEOUT_MS, READ_TIMEOUT_MS = 5_000, 5_000
 DRAIN_S = 2.0
+HELD_UP = 1.5  # a frame that comes after so many intervals may have been taken earlier
 ASSUMED_FPS = 25.0
 JPEG_QUALITY = 80
 
@@ -26,6 +27,18 @@ LOOK_WIDTH_PX = 320
 COVERED_CONTRAST, COVERED_RELATIVE_CONTRAST = 2.0, 0.06
 DARK_BRIGHTNESS = 25.0
 BLURRED_SHARPNESS = 0.01
+
+
+class Wish(NamedTuple):
+    """How a picture is to be made: no wider than that, and of that JPEG quality. ``anew``: not
+    of what the camera had begun before the call."""
+
+    width_px: int | None = None
+    quality: int = JPEG_QUALITY
+    anew: bool = False
+
+
+USUAL = Wish()
 
 
 class Picture(NamedTuple):
@@ -60,21 +73,22 @@ class Camera:
         self._is_device = source.isdecimal() or source.startswith("/dev/")
         self._is_live = self._is_device or "://" in source
         self._capture: cv2.VideoCapture | None = None
+        self._freshness = Freshness(1 / ASSUMED_FPS)
         self._lock = threading.Lock()
 
-    def take(self) -> Picture | None:
+    def take(self, wish: Wish = USUAL) -> Picture | None:
         """A picture of now, or None where the camera is lost. Sets ``health``."""
         import cv2  # noqa: PLC0415
 
         with self._lock:
-            frame = cv2.imread(self._source) if self._is_still else self._frame()
+            frame = cv2.imread(self._source) if self._is_still else self._frame(wish)
             taken_ms = self._now_ms()
         if frame is None:
             self.health = "lost"
             return None
         self.health = health_of(frame)
-        frame = _no_wider(frame, self._width_px)
-        done, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        frame = _no_wider(_no_wider(frame, self._width_px), wish.width_px)
+        done, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, wish.quality])
         assert done, "an 8-bit image always makes a JPEG"
         height_px, width_px = frame.shape[:2]
         return Picture(jpeg.tobytes(), width_px, height_px, taken_ms)
@@ -84,13 +98,13 @@ class Camera:
         with self._lock:
             self._release()
 
-    def _frame(self) -> Frame | None:
+    def _frame(self, wish: Wish) -> Frame | None:
         """The next frame. A source that fails is opened anew once: a film at its end,
         a camera that was plugged in again, a stream whose server was restarted."""
         for _ in range(2):
             was_open = self._capture is not None
             capture = self._capture = self._capture or self._opened()
-            frame = _fresh_frame(capture) if self._is_live else capture.read()[1]
+            frame = self._fresh_frame(capture, wish) if self._is_live else capture.read()[1]
             if frame is not None:
                 return frame
             self._release()
@@ -98,8 +112,34 @@ class Camera:
                 break
         return None
 
+    def _fresh_frame(self, capture: cv2.VideoCapture, wish: Wish) -> Frame | None:
+        """A live frame, not one that was buffered since the last picture."""
+        give_up_s = time.monotonic() + DRAIN_S
+        self._freshness.begin(frames=2 if wish.anew else 1)
+        while True:
+            started_s = time.monotonic()
+            if not capture.grab():
+                return None
+            now_s = time.monotonic()
+            if self._freshness.is_fresh(now_s - started_s):
+                return capture.retrieve()[1]
+            if now_s >= give_up_s:
+                self._freshness = self._freshness_of(capture)  # it is quicker than was thought
+                return capture.retrieve()[1]
+
+    def _freshness_of(self, capture: cv2.VideoCapture) -> Freshness:
+        import cv2  # noqa: PLC0415
+
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        return Freshness(1 / (fps if 1 <= fps <= 60 else ASSUMED_FPS))
+
     def _opened(self) -> cv2.VideoCapture:
         """The source, opened if that can be done: reading from it says whether."""
+        capture = self._open()
+        self._freshness = self._freshness_of(capture)
+        return capture
+
+    def _open(self) -> cv2.VideoCapture:
         import cv2  # noqa: PLC0415
 
         if not self._is_device:
@@ -119,21 +159,36 @@ class Camera:
             self._capture = None
 
 
-def _fresh_frame(capture: cv2.VideoCapture) -> Frame | None:
-    """A live frame: one that had to be waited for. Those that come at once were buffered
-    since the last picture. Half a frame interval tells the two apart."""
-    import cv2  # noqa: PLC0415
+class Freshness:
+    """Tells a frame of now from one that lay in a buffer, by how long each had to be waited for.
 
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    waited_s = 0.5 / (fps if 1 <= fps <= 60 else ASSUMED_FPS)
-    give_up_s = time.monotonic() + DRAIN_S
-    while True:
-        started_s = time.monotonic()
-        if not capture.grab():
-            return None
-        now_s = time.monotonic()
-        if now_s - started_s >= waited_s or now_s >= give_up_s:
-            return capture.retrieve()[1]
+    Those that come at once were buffered since the last picture. One that comes late may have
+    been held up, and with it those behind it: they come at once then. If the next one has to be
+    waited for as well, the camera is just slower than was thought.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._is_late = False
+        self._left = 1
+
+    def begin(self, *, frames: int) -> None:
+        """The next picture is to be the so manieth that is fresh. What the second shows began
+        after the first was there."""
+        self._is_late, self._left = False, frames
+
+    def is_fresh(self, waited_s: float) -> bool:
+        """Whether the frame that has come now is the one."""
+        if waited_s < self._interval_s / 2:
+            self._is_late = False
+            return False
+        if waited_s > HELD_UP * self._interval_s and not self._is_late:
+            self._is_late = True
+            return False
+        if self._is_late:
+            self._interval_s = min(waited_s, DRAIN_S)
+        self._left -= 1
+        return self._left <= 0
 
 
 def _no_wider(frame: Frame, width_px: int | None) -> Frame:

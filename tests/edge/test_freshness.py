@@ -1,0 +1,48 @@
+"""Is a frame of now told from one that lay in a buffer, whatever the camera does?"""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.sources.camera import Freshness
+
+AT_ONCE, IN_TIME, LATE = 0.001, 0.035, 2.0
+
+
+def first_fresh(waits_s: list[float], *, interval_s: float = 0.04, frames: int = 1) -> int:
+    """Which of the frames is taken, counted from 0."""
+    freshness = Freshness(interval_s)
+    freshness.begin(frames=frames)
+    return next(at for at, wait_s in enumerate(waits_s) if freshness.is_fresh(wait_s))
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "taken"),
+    [
+        ([IN_TIME], 0),
+        ([AT_ONCE, AT_ONCE, IN_TIME], 2),
+        # Held up: the first to come is the oldest, and the others come behind it at once.
+        ([LATE, AT_ONCE, AT_ONCE, IN_TIME], 3),
+        ([AT_ONCE, LATE, AT_ONCE, IN_TIME], 3),
+        ([LATE, AT_ONCE, LATE, AT_ONCE, IN_TIME], 4),
+        # Slower than it says: the one behind the late one has to be waited for as well.
+        ([0.1, 0.1], 1),
+        ([AT_ONCE, 0.1, 0.1], 2),
+    ],
+)
+def test_a_frame_that_lay_in_a_buffer_is_passed_over(waits_s: list[float], taken: int) -> None:
+    assert first_fresh(waits_s) == taken
+
+
+def test_what_is_taken_anew_begins_after_a_frame_that_was_waited_for() -> None:
+    assert first_fresh([IN_TIME, IN_TIME], frames=2) == 1
+    assert first_fresh([AT_ONCE, IN_TIME, AT_ONCE, IN_TIME], frames=2) == 3
+    assert first_fresh([0.1, 0.1, 0.1], frames=2) == 2
+
+
+def test_a_camera_that_is_slower_than_it_says_is_learned() -> None:
+    freshness = Freshness(0.04)
+    freshness.begin(frames=1)
+    assert [freshness.is_fresh(0.1) for _ in range(2)] == [False, True]
+    freshness.begin(frames=1)
+    assert freshness.is_fresh(0.1)
