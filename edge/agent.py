@@ -22,6 +22,7 @@ from edge.control import ControlSocket
 from edge.duty import StandingFile
 from edge.link import Link, Presence
 from edge.news import News
+from edge.ordered_pictures import OrderedPictures
 from edge.orders import Orders
 from edge.outbox import Outbox, Outgoing
 from edge.photographer import Photographer, PictureSource
@@ -71,7 +72,10 @@ class Agent:
         if gps is None and config.gps is not None:
             self._gps = Gps(config.gps.host, config.gps.port, now_ms=now_ms)
         if camera is None and config.camera is not None:
-            camera = Camera(config.camera.source, width_px=config.camera.width_px, now_ms=now_ms)
+            chosen = config.camera
+            camera = Camera(
+                chosen.source, width_px=chosen.width_px, lag_ms=chosen.lag_ms, now_ms=now_ms
+            )
         report = config.report
         self._report = ReportPolicy(
             distance_m=report.distance_m, turn_deg=report.turn_deg, interval_s=report.interval_s
@@ -103,6 +107,12 @@ class Agent:
             is_set=lambda: clock() != "free",
             changed=lambda: self.news.tell("orders"),
         )
+        self._ordered_pictures: OrderedPictures | None = None
+        if self._photographer is not None:
+            self._ordered_pictures = OrderedPictures(
+                self._photographer, is_connected=lambda: self._link.connected
+            )
+            self._ordered_pictures.register(self.orders)
         self._telling: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()
         self._parts = AsyncExitStack()
@@ -330,6 +340,8 @@ class Agent:
         if (sent := followed.get(outgoing.channel)) is not None:
             for message in outgoing.messages:
                 sent(message.boot, message.seq, self._now_ms())
+        elif outgoing.channel is Up.MEDIA and self._ordered_pictures is not None:
+            self._ordered_pictures.note_sent(outgoing.messages)
 
     def _take_message(self, channel: Down, payload: bytes) -> None:
         try:
@@ -372,6 +384,8 @@ class Agent:
             from edge.panel.server import Panel  # noqa: PLC0415 - it takes memory
 
             parts["panel"] = Panel(self.config.panel_settings, self).run
+        if self._ordered_pictures is not None:
+            parts["live pictures"] = self._ordered_pictures.run
         return parts
 
     async def _supervise(self, name: str, part: Callable[[], Awaitable[None]]) -> None:

@@ -89,7 +89,7 @@ class Place(Settings, frozen=True):
 
 class CameraSettings(Settings, frozen=True):
     """A camera for OpenCV: a device, a file or a stream. Without a period it is for alarms,
-    without a width its pictures are as large as they come.
+    without a width its pictures are as large as they come. ``lag_ms``: how old they arrive.
 
     The last ``before_s`` are kept in memory, ``per_s`` pictures of each second and at most
     ``before_bytes``: an alarm sends ``alarm_pictures`` of them first. 0 s: none are kept.
@@ -98,6 +98,7 @@ class CameraSettings(Settings, frozen=True):
     source: Annotated[str, Meta(min_length=1)]
     period_s: Seconds | None = None
     width_px: Annotated[int, Meta(ge=16)] | None = None
+    lag_ms: Annotated[int, Meta(ge=0, le=10_000)] = 0
     per_s: Annotated[float, Meta(ge=1, le=5)] = 1.0
     before_s: Annotated[float, Meta(ge=0, le=120)] = 30.0
     before_bytes: Annotated[int, Meta(ge=64 * 1024)] = 16 * 1024 * 1024

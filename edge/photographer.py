@@ -8,15 +8,16 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from edge.config import CameraSettings
 from edge.picture_order import Place, Rank
 from edge.ring import Ring, Shot, select
-from edge.sources.camera import Picture
+from edge.sources.camera import USUAL, Picture, Wish
 from edge.spool import Spool, Spooled
-from protocols.model import MediaReason
+from protocols.model import Lane, MediaReason
 from protocols.native import media
 from protocols.native.topics import Up
 
@@ -45,7 +46,7 @@ class PictureSource(Protocol):
 
     health: Any
 
-    def take(self) -> Picture | None:
+    def take(self, wish: Wish = USUAL) -> Picture | None:
         """A picture of now, or None where there is none."""
 
     def close(self) -> None:
@@ -138,9 +139,9 @@ class Photographer:
             tasks.create_task(self._watch(), name="camera watch")
             tasks.create_task(self._keep(), name="camera keep")
 
-    async def take(self) -> Picture | None:
+    async def take(self, wish: Wish = USUAL) -> Picture | None:
         """A picture of now, or None where there is none."""
-        shot = await self._shoot()
+        shot = await self._shoot(wish)
         return None if shot is None else shot.picture
 
     def send(
@@ -150,8 +151,10 @@ class Photographer:
         ref: str | None = None,
         *,
         place: Place | None = None,
-    ) -> None:
-        """Cut the picture into chunks and keep them until they are receipted."""
+        about: Mapping[str, Any] = MappingProxyType({}),
+    ) -> list[Spooled]:
+        """Cut the picture into chunks, which are kept until they are receipted. ``about``: what
+        else is to be said of it."""
         chunks = list(
             media.cut(
                 picture.jpeg,
@@ -161,14 +164,22 @@ class Photographer:
                 height_px=picture.height_px,
                 reason=reason,
                 ref=ref,
+                **about,
             )
         )
         place = place or Place(RANKS[reason])
         spooled = self._spool.put_all(Up.MEDIA, picture.taken_ms, chunks, place=place)
-        self._sent[chunks[0]["id"]] = _Sent(ref, place, spooled)
+        if reason != "live":  # no alarm has use of those
+            self._sent[chunks[0]["id"]] = _Sent(ref, place, spooled)
         if len(self._sent) > MAX_SENT:
             del self._sent[next(iter(self._sent))]
         self._wake()
+        return spooled
+
+    def holds(self, chunks: Sequence[Spooled]) -> bool:
+        """Whether any of them is in the spool still."""
+        first, last = chunks[0], chunks[-1]
+        return bool(self._spool.numbers(first.boot, Lane.TELEMETRY, first.seq, last.seq))
 
     async def close(self) -> None:
         """Let go of the camera."""
@@ -210,15 +221,16 @@ class Photographer:
             except TimeoutError:
                 return
 
-    async def _shoot(self) -> Shot | None:
-        shot = await asyncio.to_thread(self._take)
-        if shot is not None and self._settings.before_s:
+    async def _shoot(self, wish: Wish = USUAL) -> Shot | None:
+        shot = await asyncio.to_thread(self._take, wish)
+        is_full = wish.width_px is None and wish.quality == USUAL.quality
+        if shot is not None and is_full and self._settings.before_s:
             self.ring.put(shot)
         return shot
 
-    def _take(self) -> Shot | None:
+    def _take(self, wish: Wish) -> Shot | None:
         at_s = time.monotonic()
-        picture = self._camera.take()
+        picture = self._camera.take(wish)
         if picture is None:
             return None
         return Shot(next(self._numbers), at_s, media.picture_id(picture.jpeg), picture)

@@ -56,6 +56,7 @@ class Camera:
     ``source``: a device (``0``, ``/dev/video0``), a stream (``rtsp://…``, ``http://…``),
     a film, which gives frame after frame and starts anew at its end, or a still,
     which is read anew each time. Pictures wider than ``width_px`` are made smaller.
+    They are ``lag_ms`` old when they arrive.
     The methods block and may be called from any thread.
     """
 
@@ -64,9 +65,10 @@ class Camera:
         source: str,
         *,
         width_px: int | None = None,
+        lag_ms: int = 0,
         now_ms: Callable[[], int] = wall_ms,
     ) -> None:
-        self._source, self._width_px = source, width_px
+        self._source, self._width_px, self._lag_ms = source, width_px, lag_ms
         self._now_ms = now_ms
         self.health: CameraHealth = "none"  # until the first picture
         self._is_still = PurePath(source).suffix.lower() in STILL_SUFFIXES and "://" not in source
@@ -82,7 +84,7 @@ class Camera:
 
         with self._lock:
             frame = cv2.imread(self._source) if self._is_still else self._frame(wish)
-            taken_ms = self._now_ms()
+            taken_ms = self._now_ms() - self._lag_ms
         if frame is None:
             self.health = "lost"
             return None

@@ -10,7 +10,7 @@ import pytest
 
 from edge.agent import Agent
 from edge.config import CameraSettings, Place, StatusSettings
-from edge.sources.camera import Picture
+from edge.sources.camera import USUAL, Picture, Wish
 from protocols.commands import CommandState
 from protocols.model import Position, Stage
 from protocols.native import media
@@ -57,7 +57,7 @@ class Counting:
     def __init__(self) -> None:
         self.taken: list[bytes] = []
 
-    def take(self) -> Picture | None:
+    def take(self, wish: Wish = USUAL) -> Picture | None:
         self.taken.append(len(self.taken).to_bytes(4) + bytes(range(256)) * 100)
         return Picture(self.taken[-1], 64, 48, 1_790_000_000_000 + len(self.taken))
 

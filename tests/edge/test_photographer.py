@@ -12,7 +12,7 @@ import pytest
 
 from edge.config import CameraSettings
 from edge.photographer import MAX_ALARMS, Photographer
-from edge.sources.camera import Picture
+from edge.sources.camera import USUAL, Picture, Wish
 from edge.spool import Spool
 from protocols.model import MediaChunk
 from protocols.native import codec
@@ -31,7 +31,7 @@ class Counting:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def take(self) -> Picture | None:
+    def take(self, wish: Wish = USUAL) -> Picture | None:
         assert self.may_go_on.wait(10)
         if self.is_lost:
             return None
