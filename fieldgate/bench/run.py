@@ -24,6 +24,7 @@ from fieldgate.bench.figures import Figure
 from fieldgate.bench.firmware import firmware
 from fieldgate.bench.ingest import ingest
 from fieldgate.bench.machine import describe
+from fieldgate.bench.reach import reach
 from fieldgate.bench.restart import restart
 from fieldgate.bench.scale import Scale
 from fieldgate.bench.track import track
@@ -80,6 +81,7 @@ def benches(choice: Choice) -> dict[str, Bench]:
         "edge": edge,
         "feed": feed,
         "firmware": firmware,
+        "reach": reach,
     }
     return chosen | {k: v for k, v in others.items() if choice.name in ("all", k)}
 

@@ -9,6 +9,7 @@ import typer
 
 BENCHES = (
     "all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware",
+    "reach",
 )  # fmt: skip
 
 

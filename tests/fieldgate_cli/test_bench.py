@@ -29,7 +29,16 @@ INFORMING = (
     "keep up",
     "generator was",
 )
-ROWS = {"devices": 4, "restart": 2, "disk": 2, "track": 2, "edge": 2, "feed": 1, "firmware": 4}
+ROWS = {
+    "devices": 4,
+    "restart": 2,
+    "disk": 2,
+    "track": 2,
+    "edge": 2,
+    "feed": 1,
+    "firmware": 4,
+    "reach": 3,
+}
 
 
 def bench(folder: Path, *arguments: str) -> list[dict[str, Any]]:
