@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from gateway.grids import Grid
 
 ENVIRONMENT_PREFIX = "FIELDGATE_"
-SCALARS = ("data", "mqtt", "http", "broker", "prefix", "stale_after_s", "reserve_mb")
+SCALARS = ("data", "mqtt", "http", "broker", "prefix", "stale_after_s", "reserve_mb", "checklists")
 
 
 class ConfigError(Exception):
@@ -50,7 +50,8 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings. ``broker``: URL of an outside broker, ``mqtt://USER:PASSWORD@HOST:PORT``."""
+    """All settings. ``broker``: URL of an outside broker, ``mqtt://USER:PASSWORD@HOST:PORT``.
+    ``checklists``: a folder of the operator's own."""
 
     data: str = "data"
     mqtt: str = "127.0.0.1:1883"
@@ -59,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")] = "field"
     stale_after_s: Annotated[float, Meta(gt=0)] = 60.0
     reserve_mb: Annotated[int, Meta(ge=1)] = 64
+    checklists: str | None = None
     webhooks: list[WebhookSettings] = []
     grids: list[Grid] = []
 
