@@ -32,6 +32,7 @@ from gateway.feeds.webhook import WebhookFeed
 from gateway.health import Counts, Health
 from gateway.ingress.bulk import BulkClient
 from gateway.ingress.mqtt import PriorityClient
+from gateway.instructions import Instructions
 from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
 from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
@@ -48,6 +49,7 @@ from gateway.targets import Targets
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from gateway.units import Units
+from gateway.watch import Watch
 from protocols.model import Lane
 
 log = structlog.get_logger()
@@ -342,6 +344,8 @@ async def _serve(
             "commands": house.commands.run(),
             "pictures": house.media.run(),
             "checkpoints": house.checkpoints.run(),
+            "units": Watch(house.units, house.twins, now_ms=now_ms).run(),
+            "instructions": Instructions(journal, house.units, now_ms=now_ms).run(),
             "registry": directory.run(),
             "disk": room.run(),
             "health": health.run(),

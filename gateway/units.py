@@ -366,6 +366,10 @@ class Units:
         """The units that have a crew or have reported; those dissolved since too."""
         return list(self._records.values())
 
+    def newest(self, unit_id: str) -> UnitRecord:
+        """A unit as computed, ahead of the disk: for who computes its next change."""
+        return self._records.get(unit_id) or UnitRecord(id=unit_id, devices=(unit_id,))
+
     def unit_of(self, device: str) -> str:
         """The id of the device's unit."""
         return self._bound.get(device, device)

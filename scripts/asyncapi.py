@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from gateway.contradictions import Kind
 from gateway.feeds.stream import HEARTBEAT_S
 from gateway.journal.base import FED_TYPES, EventType, StageChange
 from protocols.cloudevents import CloudEvent, event_type
@@ -77,6 +78,27 @@ UNIT: Json = {
     "lost": {"type": "object", "description": "Devices that left, and the unit of each now."},
     "taken": {"type": "object", "description": "Devices that came in a conflict, and from where."},
 }
+CONTRADICTION: Json = {
+    "unit": TEXT,
+    "kind": {"enum": [kind.value for kind in Kind]},
+    "word": {"enum": ["begun", "ended"]},
+    "state": UNIT_STATE,
+    "since": {**WHOLE, "description": "ms. Since when it is so, by the gateway's clock."},
+    "facts": {"type": "object", "description": "What shows it: place, speed, distance."},
+}
+FIGURE: Json = {"type": ["number", "null"]}
+ARRIVAL: Json = {
+    "unit": TEXT,
+    "incident": TEXT,
+    "cmd": {**TEXT, "description": "The instruction's command."},
+    "dispatched": {**WHOLE, "description": "ms. When that was ordered."},
+    "at": {**WHOLE, "description": "ms. When the position was taken, by the gateway's clock."},
+    "lat": FIGURE,
+    "lon": FIGURE,
+    "distance_m": FIGURE,
+    "acc_m": FIGURE,
+    "age_ms": {**WHOLE, "description": "How old the position was when it was looked at."},
+}
 PICTURE: Json = {"complete": FLAG, "id": TEXT, "mime": TEXT, "size": WHOLE}
 ORDER: Json = {
     "state": {"enum": [*(state.value for state in CommandState), "step"]},
@@ -100,6 +122,8 @@ EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.ALARM_STAGE: (StageChange, {"alarm": TEXT}, ["alarm", "stage", "t"]),
     EventType.UNIT_CHANGED: (None, UNIT, ["unit", "state", "was", "devices", "officers", "at"]),
     EventType.COMMAND: (Reply, ORDER, ["cmd", "state"]),
+    EventType.UNIT_CONTRADICTION: (None, CONTRADICTION, [*CONTRADICTION]),
+    EventType.UNIT_ARRIVAL: (None, ARRIVAL, [*ARRIVAL]),
 }
 ADDED: Json = {
     "received": {**WHOLE, "description": "ms. When it came, by the gateway's clock."},

@@ -24,6 +24,8 @@ LINES: dict[str, tuple[str, tuple[str, ...]]] = {
     "alarm.updated": ("red", ("kind", "count", "of", "text")),
     "alarm.stage": ("bold yellow", ("alarm", "stage", "by", "note")),
     "unit.changed": ("cyan", ("unit", "was", "state", "incident", "devices", "officers")),
+    "unit.contradiction": ("yellow", ("unit", "state", "kind", "word")),
+    "unit.arrival": ("bold green", ("unit", "incident", "distance_m")),
     "duty": ("cyan", ("act", "ref", "crew")),
     "presence": ("green", ("online", "kind", "fw", "boot")),
     "command": ("magenta", ("cmd", "act", "state", "detail")),

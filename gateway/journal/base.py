@@ -31,6 +31,8 @@ class EventType(IntEnum):
     ALARM_UPDATED = 8
     COMMAND = 9
     UNIT_CHANGED = 10
+    UNIT_CONTRADICTION = 11
+    UNIT_ARRIVAL = 13
     # Kept for the ledger, not fed:
     CHUNK = 20
     REFUSED = 21

@@ -17,9 +17,13 @@ import pytest
 import yaml
 
 from gateway.assembly import Assembler
+from gateway.contradictions import SILENT_MS
+from gateway.duty import instructed
 from gateway.feeds.envelope import envelope
 from gateway.journal.base import FED_TYPES
 from gateway.media import Media
+from gateway.unit import Instruction
+from gateway.watch import Watch
 from protocols.cloudevents import event_type, to_json
 from protocols.model import Command, Receipt, Stage
 from protocols.native import topics
@@ -133,14 +137,23 @@ async def test_the_events_of_a_day_are_as_described(page: dict[str, Any], tmp_pa
         await gate.alarm(seq=4, kind=7, t="noon", device="box-1")
         await gate.alarm(b"\xc1")
         await take("duty", seq=5, act="on_duty", crew=["007"])
+        await take("duty", seq=7, act="on_scene", ref="110-7", t=NOW)
         await take("reply", seq=6, cmd="c1", state="done")
         await take("presence", online=True, kind="vehicle_terminal", caps=["camera"])
         await gate.telemetry_of("pos", {**lane, "seq": 1, **pos, "alt": float("nan")})
+        await gate.telemetry_of("pos", {**lane, "seq": 3, "t": NOW, **pos})
         await gate.telemetry_of("status", {**lane, "seq": 2, "batt": 80, "lost": [[1, 3, 4]]})
         await gate.telemetry_of("media", {**lane, "seq": 5, **chunk})
         await gate.commands.send("car-1", "identify", {}, by="desk 3", command_id="c2")
         await gate.commands.cancel("c2")
         await gate.alarms.advance("car-1:1:p:1", Stage.ACCEPTED, by="desk 3", note="noted")
+        unit = gate.units.newest("car-1")
+        sent = Instruction(incident="110-7", command="c2", t=NOW - 9000, lat=24.5, lon=117.6)
+        await gate.units.keep(unit, instructed(unit, sent), [])
+        watch = Watch(gate.units, gate.twins, now_ms=lambda: gate.now)
+        await watch.look("car-1")
+        gate.now += SILENT_MS + 1
+        await watch.look("car-1")
         store = gate.journal.pictures
         media = Media(
             store=store,
