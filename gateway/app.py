@@ -9,7 +9,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -25,16 +24,17 @@ from gateway.api.health import Condition
 from gateway.assembly import Assembler
 from gateway.checkpoint import Checkpoints
 from gateway.commands import Commands
-from gateway.config import ConfigError, HostPort, Settings, WebhookSettings, host_port
+from gateway.config import ConfigError, HostPort, Settings, host_port
+from gateway.configuration import Configurations
 from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
-from gateway.feeds.webhook import WebhookFeed
 from gateway.health import Counts, Health
+from gateway.hooks import webhook_lanes
 from gateway.ingress.bulk import BulkClient
 from gateway.ingress.mqtt import PriorityClient
 from gateway.instructions import Instructions
 from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
-from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Change, CommitFailed
+from gateway.journal.base import Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.measures import measure
@@ -150,6 +150,7 @@ class House(NamedTuple):
     alarms: Alarms
     units: Units
     commands: Commands
+    configurations: Configurations
     assembler: Assembler
     media: Media
     checkpoints: Checkpoints
@@ -161,6 +162,7 @@ class House(NamedTuple):
 def _build(
     settings: Settings,
     journal: SqliteJournal,
+    registry: Registry,
     directory: Directory,
     metrics: Metrics,
     *,
@@ -188,6 +190,7 @@ def _build(
         now_s=time.monotonic,
         on_step=metrics.commanded,
     )
+    configurations = Configurations(registry, prefix=settings.prefix, twins=twins, publish=publish)
     assembler = Assembler(journal.pictures.folder)
     media = Media(
         store=journal.pictures,
@@ -203,6 +206,7 @@ def _build(
         alarms=alarms,
         units=units,
         commands=commands,
+        configurations=configurations,
         receipts=receipts,
         registered=directory,
         metrics=metrics,
@@ -234,6 +238,7 @@ def _build(
         alarms=alarms,
         units=units,
         commands=commands,
+        configurations=configurations,
         assembler=assembler,
         media=media,
         checkpoints=checkpoints,
@@ -264,8 +269,10 @@ async def _serve(
     )
 
     def publish(down: Down) -> bool:
-        client = upper if down.lane is Lane.PRIORITY else lower
-        return client.publish(down.topic, down.payload, expiry_s=down.expiry_s)
+        topic, payload, expiry_s, lane, is_retained = down
+        if lane is Lane.TELEMETRY and expiry_s is not None:
+            return lower.publish(topic, payload, expiry_s=expiry_s)
+        return upper.publish(topic, payload, expiry_s=expiry_s, is_retained=is_retained)
 
     async with (
         SqliteJournal(
@@ -276,11 +283,11 @@ async def _serve(
         ) as journal,
         aiohttp.ClientSession() as session,
     ):
-        house = _build(settings, journal, directory, metrics, publish=publish, room=room)
+        house = _build(settings, journal, registry, directory, metrics, publish=publish, room=room)
         feeds = [
             feed
             for hook in settings.webhooks
-            for feed in _webhook_lanes(hook, journal, session, metrics)
+            for feed in webhook_lanes(hook, journal, session, metrics.delivered)
         ]
         await house.checkpoints.restore()
         async with asyncio.timeout(START_COMMIT_S):
@@ -291,6 +298,7 @@ async def _serve(
         house.units.restore(journal.units())
         house.priority.restore(open_alarms)
         house.commands.restore(journal.waiting_commands())
+        house.configurations.restore()
 
         health = Health(
             journal=journal,
@@ -327,6 +335,7 @@ async def _serve(
             live=LiveFeed(journal),
             alarms=house.alarms,
             commands=house.commands,
+            configurations=house.configurations,
             targets=targets,
             twins=house.twins,
             units=house.units,
@@ -342,6 +351,7 @@ async def _serve(
             "telemetry": house.telemetry.run(),
             "receipts": house.receipts.run(),
             "commands": house.commands.run(),
+            "configurations": house.configurations.run(),
             "pictures": house.media.run(),
             "checkpoints": house.checkpoints.run(),
             "units": Watch(house.units, house.twins, now_ms=now_ms).run(),
@@ -382,34 +392,6 @@ def now_ms() -> int:
 async def _until_failed(journal: SqliteJournal) -> None:
     await journal.failed.wait()
     raise CommitFailed(journal.failure)
-
-
-def _webhook_lanes(
-    hook: WebhookSettings,
-    journal: SqliteJournal,
-    session: aiohttp.ClientSession,
-    metrics: Metrics,
-) -> Iterator[WebhookFeed]:
-    """A receiver's feeds, one for what is urgent and one for telemetry."""
-    try:
-        wanted = frozenset(FEED_NAMES[t] for t in hook.types) if hook.types else FED_TYPES
-    except KeyError as error:
-        raise ConfigError(f"webhooks: types: {error} is none of {', '.join(FEED_NAMES)}") from error
-    for lane, types in (("p", wanted - BLOCK_TYPES), ("t", wanted & BLOCK_TYPES)):
-        if types:
-            name = f"webhook-{hook.cursor_name}-{lane}"
-            try:
-                yield WebhookFeed(
-                    journal,
-                    hook.url,
-                    hook.secret,
-                    types,
-                    name=name,
-                    session=session,
-                    on_delivered=partial(metrics.delivered, name),
-                )
-            except ValueError as error:
-                raise ConfigError(f"webhooks: secret: {error}") from error
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from gateway.arrival import (
     refused,
 )
 from gateway.commands import Commands
+from gateway.configuration import Configurations
 from gateway.journal.base import (
     REPEAT_MS,
     AlarmRecord,
@@ -97,6 +98,7 @@ class Pipeline:
         alarms: Alarms,
         units: Units,
         commands: Commands,
+        configurations: Configurations,
         receipts: Receipts,
         registered: Callable[[str], Registered | None],
         metrics: Metrics,
@@ -109,6 +111,7 @@ class Pipeline:
         self._alarms = alarms
         self._units = units
         self._commands = commands
+        self._configurations = configurations
         self._receipts = receipts
         self._registered = registered
         self._metrics = metrics
@@ -359,6 +362,7 @@ class Pipeline:
             twin.clock.observe(presence.t or 0, arrival.received)
             twin.heard(arrival.received)
             await self._receipts.resync(arrival.device)
+            self._configurations.came_online(arrival.device)
             self._commands.came_online(arrival.device)
 
     async def _keep_aside(self, aside: Quarantined) -> None:

@@ -31,12 +31,13 @@ RESYNC_ALARMS = 16
 class Down(NamedTuple):
     """A message to a device, by that lane's client.
 
-    ``expiry_s``: the broker drops it when it could not deliver it by then.
+    ``expiry_s``: the broker drops it when it could not deliver it by then. ``is_retained``:
+    the broker keeps it for whoever connects later.
     """
 
     topic: str
     payload: bytes
-    expiry_s: int
+    expiry_s: int | None
     lane: Lane
     is_retained: bool = False
 

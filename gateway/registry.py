@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 import sqlite3
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from msgspec import Struct, structs
 
@@ -56,6 +57,15 @@ SCHEMA = (
         digest   BLOB NOT NULL UNIQUE    -- SHA-256 of the token
     );
     """,
+    """
+    CREATE TABLE configuration (         -- what is desired of a device
+        device   TEXT PRIMARY KEY,
+        version  INTEGER NOT NULL,
+        settings TEXT NOT NULL,          -- JSON
+        since_ms INTEGER NOT NULL,
+        by       TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """Steps of the schema, in order; ``user_version`` counts those applied. Only appended to."""
 
@@ -71,6 +81,16 @@ class Device(Struct, frozen=True, kw_only=True):
     site: str = ""
     added_ms: int = 0
     revoked: bool = False
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """What is desired of a device, by whom, since when; ``version`` grows with each change."""
+
+    device: str
+    version: int
+    settings: dict[str, Any]
+    since_ms: int
+    by: str
 
 
 class Role(StrEnum):
@@ -217,6 +237,31 @@ class Registry:
         """The device may connect no more; what it has reported stays. Or UnknownDevice."""
         if not self._db.execute("UPDATE device SET revoked = 1 WHERE id = ?", (device,)).rowcount:
             raise UnknownDevice(device)
+
+    def configurations(self) -> list[Configuration]:
+        """What is desired of devices."""
+        rows = self._db.execute("SELECT device, version, settings, since_ms, by FROM configuration")
+        return [
+            Configuration(
+                device=device,
+                version=version,
+                settings=json.loads(settings),
+                since_ms=since_ms,
+                by=by,
+            )
+            for device, version, settings, since_ms, by in rows
+        ]
+
+    def configure(self, device: str, settings: dict[str, Any], *, by: str) -> Configuration:
+        """Desire these settings of a device, under its next version."""
+        now = self._now_ms()
+        (version,) = self._db.execute(
+            "INSERT INTO configuration VALUES (?, 1, ?, ?, ?) ON CONFLICT (device) DO UPDATE"
+            " SET version = version + 1, settings = excluded.settings,"
+            " since_ms = excluded.since_ms, by = excluded.by RETURNING version",
+            (device, json.dumps(settings), now, by),
+        ).fetchone()
+        return Configuration(device=device, version=version, settings=settings, since_ms=now, by=by)
 
     def password_hashes(self) -> dict[str, str]:
         """User name and hash of each device that may connect."""

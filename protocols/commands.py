@@ -148,7 +148,8 @@ class Cancel(Args, frozen=True):
     id: Text
 
 
-Configure: TypeAlias = dict[str, bool | int | float | str]
+Setting: TypeAlias = bool | int | float | str
+Configure: TypeAlias = dict[str, Setting]
 """Action ``config``: settings to change, by name; which there are is the device's matter."""
 
 ACTIONS: Mapping[str, Any] = {
@@ -172,5 +173,15 @@ def args_of(act: str, args: Mapping[str, Any]) -> Args | Configure:
     """The arguments of an action; raise FieldInvalid naming the field and the value."""
     if act not in ACTIONS:
         raise FieldInvalid("act", f"must be one of {', '.join(ACTIONS)}", act)
+    if act == "config":
+        return settings_of(args, "args")
     taken: Args | Configure = convert(dict(args), ACTIONS[act], within="args")
     return taken
+
+
+def settings_of(settings: Mapping[str, Any], within: str) -> Configure:
+    """Settings by name; raise FieldInvalid naming the one that is none."""
+    kind: Any = Setting
+    return {
+        name: convert(value, kind, within=f"{within}.{name}") for name, value in settings.items()
+    }

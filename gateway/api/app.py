@@ -13,11 +13,22 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.api.alarms import AlarmRoutes
 from gateway.api.commands import CommandRoutes
+from gateway.api.config import ConfigRoutes
 from gateway.api.devices import DeviceRoutes
 from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
 from gateway.api.openapi import describe
-from gateway.api.parts import Alarms, Commands, Ledger, Live, Media, Targets, Twins, Units
+from gateway.api.parts import (
+    Alarms,
+    Commands,
+    Configurations,
+    Ledger,
+    Live,
+    Media,
+    Targets,
+    Twins,
+    Units,
+)
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.routes import Route, guarded
@@ -41,6 +52,7 @@ def make_app(
     live: Live,
     alarms: Alarms,
     commands: Commands,
+    configurations: Configurations,
     targets: Targets,
     twins: Twins,
     units: Units,
@@ -59,6 +71,7 @@ def make_app(
         *Events(live).routes(),
         *AlarmRoutes(reader, alarms).routes(),
         *CommandRoutes(registry, reader, commands, targets).routes(),
+        *ConfigRoutes(registry, twins, configurations).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
         *RecordRoutes(reader, media, ledger).routes(),

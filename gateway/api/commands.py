@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.api import params
+from gateway.api.body import body_of
 from gateway.api.parts import Commands, Targets
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, json_answer
@@ -27,10 +28,7 @@ from gateway.order import (
 from gateway.registry import Registry, Role
 from protocols.commands import CommandState
 from protocols.errors import FieldInvalid
-from protocols.fields import convert
 from protocols.model import Name
-
-B = TypeVar("B", bound=Struct)
 
 _STATE = params.some_of(
     "state",
@@ -222,7 +220,7 @@ class CommandRoutes:
     async def send(self, request: web.Request) -> web.Response:
         """To one device."""
         device = request.match_info["id"]
-        body = await _body(request, OrderBody)
+        body = await body_of(request, OrderBody)
         known = self._registry.get(device)
         if known is None or known.revoked:
             raise Problem(404, f"device {device} is not registered", device=device)
@@ -243,7 +241,7 @@ class CommandRoutes:
 
     async def send_to_all(self, request: web.Request) -> web.Response:
         """To all that a target is."""
-        body = await _body(request, GroupBody)
+        body = await body_of(request, GroupBody)
         check_target(body.to)
         addressed = Addressed(())
 
@@ -294,7 +292,7 @@ class CommandRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Call it back."""
-        body = await _body(request, CancelBody)
+        body = await body_of(request, CancelBody)
         record = await self._command(request)
         try:
             record = await self._commands.cancel(record.id, by=body.by)
@@ -310,18 +308,6 @@ class CommandRoutes:
         if record is None:
             raise Problem(404, f"there is no command {command_id}", command=command_id)
         return record
-
-
-async def _body(request: web.Request, kind: type[B]) -> B:
-    """The request's body; Problem 400 if it is no JSON, FieldInvalid with the field if wrong."""
-    text = await request.read()
-    try:
-        keys = msgspec.json.decode(text) if text.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"body: {error}") from error
-    if not isinstance(keys, dict):
-        raise Problem(400, "body: must be a JSON object")
-    return convert(keys, kind)
 
 
 def _chosen_id(request: web.Request, body: OrderBody) -> str | None:

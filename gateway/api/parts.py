@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.journal.base import AlarmRecord, CommandRecord, EventType
 from gateway.order import Addressed, Order, Target
+from gateway.registry import Configuration
 from protocols.cloudevents import CloudEvent
 from protocols.model import Stage
 
@@ -77,6 +78,16 @@ class Commands(Protocol):
 
     def watch(self, command_id: str) -> AbstractAsyncContextManager[asyncio.Queue[CommandRecord]]:
         """A queue of what becomes of it."""
+
+
+class Configurations(Protocol):
+    """What devices shall be configured as."""
+
+    def put(self, device: str, settings: dict[str, Any], *, by: str | None) -> Configuration:
+        """Desire these settings; or FieldInvalid."""
+
+    def desired(self, device: str) -> Configuration | None:
+        """What was last desired."""
 
 
 class Targets(Protocol):

@@ -98,12 +98,15 @@ class PriorityClient:
         finally:
             await self._close()
 
-    def publish(self, topic: str, payload: bytes, *, expiry_s: int) -> bool:
+    def publish(
+        self, topic: str, payload: bytes, *, expiry_s: int | None, is_retained: bool = False
+    ) -> bool:
         """Send at QoS 1; False where there is no connection or too much is under way."""
         if self._client is None or not self._subscribed.is_set():
             return False
         try:
-            self._client.publish(topic, payload, qos=1, message_expiry_interval=expiry_s)
+            until = {} if expiry_s is None else {"message_expiry_interval": expiry_s}
+            self._client.publish(topic, payload, qos=1, retain=is_retained, **until)
         except OverflowError:  # every packet identifier is in use: the device will ask again
             return False
         return True

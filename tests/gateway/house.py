@@ -14,6 +14,7 @@ from gateway.alarms import Alarms
 from gateway.arrival import Arrival, Registered
 from gateway.checkpoint import Checkpoints
 from gateway.commands import Commands
+from gateway.configuration import Configurations
 from gateway.intake import Doorstep
 from gateway.journal.base import FED_TYPES, Chunk, Event
 from gateway.journal.sqlite import SqliteJournal
@@ -21,6 +22,7 @@ from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
+from gateway.registry import Registry
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
 from gateway.units import Units
@@ -41,11 +43,12 @@ REGISTERED = {
 class House:
     """What a test sees of the gateway's inside. ``now`` and ``clock_s`` stand until moved."""
 
-    def __init__(self, journal: SqliteJournal) -> None:
+    def __init__(self, journal: SqliteJournal, registry: Registry) -> None:
         self.now = NOW
         self.clock_s = 0.0
         self.journal = journal
         self.sent: list[Down] = []
+        self.is_connected = True
         self.chunks: list[Chunk] = []
         self.metrics, self.ledger, touched = Metrics(), Ledger(), set[str]()
         self.twins = Twins(now_ms=lambda: self.now, stale_after_s=60)
@@ -72,6 +75,9 @@ class House:
             checklists=self.checklists,
             on_step=self.metrics.commanded,
         )
+        self.configurations = Configurations(
+            registry, prefix="field", twins=self.twins, publish=self._send
+        )
         self.checkpoints = Checkpoints(
             journal=journal, ledger=self.ledger, twins=self.twins, touched=touched
         )
@@ -82,6 +88,7 @@ class House:
             alarms=self.alarms,
             units=self.units,
             commands=self.commands,
+            configurations=self.configurations,
             receipts=self.receipts,
             registered=REGISTERED.get,
             metrics=self.metrics,
@@ -102,8 +109,9 @@ class House:
         )
 
     def _send(self, down: Down) -> bool:
-        self.sent.append(down)
-        return True
+        if self.is_connected:
+            self.sent.append(down)
+        return self.is_connected
 
     def arrival(self, channel: str, payload: bytes, device: str = "car-1", **how: Any) -> Arrival:
         """A message as the broker would bring it now."""
@@ -148,15 +156,17 @@ class House:
 @contextlib.asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     """A house on the journal in that folder, restored from what is there."""
-    async with SqliteJournal(folder, now_ms=lambda: NOW + 5) as journal:
-        house = House(journal)
-        await house.checkpoints.restore()
-        open_alarms = journal.open_alarms()
-        house.alarms.restore(open_alarms)
-        house.units.restore(journal.units())
-        house.priority.restore(open_alarms)
-        house.commands.restore(journal.waiting_commands())
-        yield house
+    with Registry(folder, now_ms=lambda: NOW) as registry:
+        async with SqliteJournal(folder, now_ms=lambda: NOW + 5) as journal:
+            house = House(journal, registry)
+            await house.checkpoints.restore()
+            open_alarms = journal.open_alarms()
+            house.alarms.restore(open_alarms)
+            house.units.restore(journal.units())
+            house.priority.restore(open_alarms)
+            house.commands.restore(journal.waiting_commands())
+            house.configurations.restore()
+            yield house
 
 
 def fix(seq: int, **keys: Any) -> dict[str, Any]:

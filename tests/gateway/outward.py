@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from gateway.api.app import Server, make_app
 from gateway.api.health import Condition
 from gateway.commands import Commands
+from gateway.configuration import Configurations
 from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
 from gateway.grids import Grid
@@ -208,12 +209,14 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 now_ms=lambda: NOW_MS,
                 now_s=lambda: 0.0,
             )
+            configurations = Configurations(registry, prefix="field", twins=twins, publish=publish)
             app = make_app(
                 registry=registry,
                 reader=journal,
                 live=LiveFeed(journal),
                 alarms=alarms,
                 commands=commands,
+                configurations=configurations,
                 targets=Targets(
                     twins,
                     devices=registry.devices,

@@ -355,7 +355,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     }
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
-        commands=gateway.commands, targets=None, units=None,  # type: ignore[arg-type]
+        commands=gateway.commands, configurations=None, targets=None, units=None,  # type: ignore[arg-type]
         live=None, twins=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
@@ -379,6 +379,7 @@ async def test_answers_are_as_described(gateway: Outward) -> None:
         "/api/v1/devices": "/api/v1/devices",
         "/api/v1/devices/{id}": "/api/v1/devices/box-1",
         "/api/v1/devices/{id}/commands": "/api/v1/devices/box-1/commands",
+        "/api/v1/devices/{id}/config": "/api/v1/devices/box-1/config",
         "/api/v1/commands": "/api/v1/commands",
         "/api/v1/commands/{id}": "/api/v1/commands/c1",
         "/api/v1/ledger": "/api/v1/ledger",
