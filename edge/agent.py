@@ -19,6 +19,7 @@ from edge.button import UPDATE_EVERY_S, Button, Buttons, Latched
 from edge.clock import wall_ms
 from edge.config import Config
 from edge.control import ControlSocket
+from edge.device_orders import DeviceOrders
 from edge.duty import StandingFile
 from edge.link import Link, Presence
 from edge.news import News
@@ -31,11 +32,11 @@ from edge.requests import PressedKind
 from edge.sources.camera import Camera
 from edge.sources.gps import Gps
 from edge.sources.power import Health, clock_source, read_health
-from edge.sources.report import ReportPolicy
 from edge.spool import Spool, Spooled
+from edge.tuning import Tuning
 from protocols.errors import ProtocolError
 from protocols.model import Command, DutyAct, Position, Receipt
-from protocols.native.codec import decode
+from protocols.native.codec import decode, decode_map
 from protocols.native.topics import Down, Up
 
 RESTART_FIRST_S, RESTART_MAX_S = 1.0, 30.0
@@ -76,10 +77,6 @@ class Agent:
             camera = Camera(
                 chosen.source, width_px=chosen.width_px, lag_ms=chosen.lag_ms, now_ms=now_ms
             )
-        report = config.report
-        self._report = ReportPolicy(
-            distance_m=report.distance_m, turn_deg=report.turn_deg, interval_s=report.interval_s
-        )
         self._spool = Spool(Path(config.spool.folder), config.spool.max_bytes)
         self._outbox = Outbox(self._spool)
         self._link = Link(
@@ -107,6 +104,14 @@ class Agent:
             is_set=lambda: clock() != "free",
             changed=lambda: self.news.tell("orders"),
         )
+        self._tuning = Tuning(config, self.orders.file)
+        self._device_orders = DeviceOrders(
+            self._tuning,
+            is_locating=self._gps is not None,
+            is_silent=lambda: self._tracks.any_silent,
+            called=lambda: self.news.tell("calls"),
+        )
+        self._device_orders.register(self.orders)
         self._ordered_pictures: OrderedPictures | None = None
         if self._photographer is not None:
             self._ordered_pictures = OrderedPictures(
@@ -123,6 +128,7 @@ class Agent:
             self._outbox.load()
             self._standing.load()
             await parts.enter_async_context(self.orders)
+            self._tuning.load()
             tasks = await parts.enter_async_context(asyncio.TaskGroup())
             running = [
                 tasks.create_task(self._supervise(name, part), name=name)
@@ -187,6 +193,7 @@ class Agent:
         self._buttons.latch(button, spooled.seq, now_s)
         identity = spooled.id(self.config.device)
         track = AlarmTrack(identity, self.boot, spooled.seq, kind, [Step("spooled", t)])
+        track.is_silent = silent or kind in ("duress", "hold_up")
         self._tracks.add(track)
         self._link.wake(urgent=True)
         log.info("alarm_pressed id=%s kind=%s", identity, kind)
@@ -241,6 +248,9 @@ class Agent:
             "pos": self._position_keys(),
             "duty": None if standing is None else msgspec.to_builtins(standing),
             "health": self._health,
+            "calls": self._device_orders.calls,
+            "cfg": self._tuning.version,
+            "settings": self._tuning.in_force,
         }
 
     # -- what the device reports of itself --------------------------------
@@ -257,7 +267,7 @@ class Agent:
 
     def _take_fix(self, position: Position) -> None:
         self._position = position
-        if self._report.due(position, time.monotonic()):
+        if self._tuning.report.due(position, time.monotonic()):
             keys = wire.position_keys(position)
             self._put(Up.POS, keys.pop("t", self._now_ms()), keys)
             self._link.wake()
@@ -276,11 +286,12 @@ class Agent:
                 "cam": self._photographer.health if self._photographer is not None else "none",
                 "clock": self._clock(),
                 "spool": self._spool.count.total(),
+                "cfg": self._tuning.version,
                 "fw": self._firmware,
             }
             self._put(Up.STATUS, self._now_ms(), {**self._health, **about})
             self._link.wake()
-            await asyncio.sleep(self.config.status.period_s)
+            await self._tuning.pause()
 
     def _with(self, camera: PictureSource) -> Photographer:
         return Photographer(
@@ -328,6 +339,7 @@ class Agent:
         capabilities = ["button"]
         capabilities += ["gnss"] if self._gps is not None else []
         capabilities += ["camera"] if self._photographer is not None else []
+        capabilities += self.orders.acts
         return Presence(
             online=lambda: wire.online(
                 self.boot, self._now_ms(), self.config.kind, self._firmware, capabilities
@@ -349,6 +361,8 @@ class Agent:
                 self._take_receipt(decode(payload, Receipt))
             elif channel is Down.CMD:
                 self.orders.take(decode(payload, Command))
+            elif channel is Down.CONFIG and payload:
+                self._tuning.desire(decode_map(payload))
         except ProtocolError as error:
             log.warning("message_unreadable channel=%s: %s", channel, error)
 

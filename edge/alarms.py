@@ -45,6 +45,7 @@ class AlarmTrack:
     kind: AlarmKind
     steps: list[Step]
     count: int = 1
+    is_silent: bool = False  # nobody in the room may learn of it
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -95,6 +96,11 @@ class AlarmTracks:
     def latest(self) -> list[AlarmTrack]:
         """All that are followed, the oldest first."""
         return list(self._tracks.values())
+
+    @property
+    def any_silent(self) -> bool:
+        """Whether one is open of which nobody in the room may learn."""
+        return any(track.is_silent and track.stage != "closed" for track in self._tracks.values())
 
     def sent(self, boot: int, seq: int, t: int) -> None:
         """The broker has it."""

@@ -89,6 +89,11 @@ class Orders:
         assert act in ACTIONS, act
         self._handlers[act] = handler
 
+    @property
+    def acts(self) -> list[str]:
+        """The actions that are carried out here."""
+        return sorted(PERSONAL | self._handlers.keys())
+
     async def __aenter__(self) -> Orders:
         self.file.__enter__()
         self._tasks = await asyncio.TaskGroup().__aenter__()
@@ -173,8 +178,9 @@ class Orders:
             self._reach(order, CommandState.DELIVERED)
 
     def _take_cancel(self, command: Command, cancel: Cancel) -> None:
-        self.file.see(command.id, command.exp, self.time_ms())
         self._tell(command.id, CommandState.DELIVERED)
+        state: CommandState = CommandState.DONE
+        detail: str | None = None
         order = self._orders.get(cancel.id)
         if order is not None and order.is_open:
             begun = order.state is CommandState.ACCEPTED or order.id in self._running
@@ -185,9 +191,9 @@ class Orders:
             self.file.see(cancel.id, command.exp, self.time_ms())
             self._tell(cancel.id, CommandState.REFUSED, "cancelled")
         else:
-            self._tell(command.id, CommandState.REFUSED, "it has ended already")
-            return
-        self._tell(command.id, CommandState.DONE)
+            state, detail = CommandState.REFUSED, "it has ended already"
+        self._tell(command.id, state, detail)
+        self.file.see(command.id, command.exp, self.time_ms())  # last: to do it twice is no harm
 
     # -- what the device does ----------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -42,8 +43,11 @@ def _nothing_left_behind() -> Iterator[None]:
 
 def _children() -> set[int]:
     """The process ids of our children, by the kernel's own list: psutil reads all of /proc."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for each in lists for pid in each.read_text().split()}
+    found: set[int] = set()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found.update(map(int, each.read_text().split()))
+    return found
 
 
 def _is_zombie(pid: int) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 from protocols.model import Position
 
 EARTH_RADIUS_M = 6_371_008.8
+SECOND_S = 0.9  # a receiver's second may come a little early
 TURN_SPEED_MPS = 1.5  # below it the heading is noise
 
 
@@ -21,20 +24,37 @@ class ReportPolicy:
     def __init__(
         self, *, distance_m: float = 10.0, turn_deg: float = 20.0, interval_s: float = 30.0
     ) -> None:
-        self._distance_m, self._turn_deg, self._interval_s = distance_m, turn_deg, interval_s
+        self.tune(distance_m=distance_m, turn_deg=turn_deg, interval_s=interval_s)
+        self.count = 0  # reported so far
         self._last: Position | None = None
         self._last_s = 0.0
+        self._hurries = 0
+
+    def tune(self, *, distance_m: float, turn_deg: float, interval_s: float) -> None:
+        """Report by these from now on."""
+        self._distance_m, self._turn_deg, self._interval_s = distance_m, turn_deg, interval_s
+
+    @contextlib.contextmanager
+    def every_second(self) -> Iterator[None]:
+        """Report once a second within it, however little the device moves."""
+        self._hurries += 1
+        try:
+            yield
+        finally:
+            self._hurries -= 1
 
     def due(self, position: Position, now_s: float) -> bool:
         """Whether to report this position now (monotonic seconds); if so, it is the last one."""
         if not self._is_news(position, now_s):
             return False
+        self.count += 1
         self._last, self._last_s = position, now_s
         return True
 
     def _is_news(self, position: Position, now_s: float) -> bool:
         last = self._last
-        if last is None or now_s - self._last_s >= self._interval_s:
+        interval_s = min(SECOND_S, self._interval_s) if self._hurries else self._interval_s
+        if last is None or now_s - self._last_s >= interval_s:
             return True
         if distance_m(last, position) >= max(self._distance_m, position.acc or 0.0):
             return True

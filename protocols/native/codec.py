@@ -119,6 +119,12 @@ def decode(payload: bytes, kind: type[_S]) -> _S:
     return _convert(_parse_map(payload), kind)
 
 
+def decode_map(payload: bytes) -> dict[str, Any]:
+    """A map within the limits, of whatever keys; raise ProtocolError."""
+    _check_size(payload)
+    return _parse_map(payload)
+
+
 def decode_fixes(payload: bytes) -> list[Fix | Refused]:
     """The fixes of a ``pos`` message, one or an array of up to 200.
 

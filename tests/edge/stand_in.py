@@ -110,7 +110,7 @@ class StandInGateway:
             high={lane: window.highest for lane, window in windows.items()},
             alarms=list(stages),
         )
-        self._publish(Down.RECEIPT, codec.encode(receipt))
+        self.publish(Down.RECEIPT, codec.encode(receipt))
 
     def stage(self, alarm: Alarm, stage: Stage, by: str | None = None) -> None:
         """Say how far an alarm has got."""
@@ -119,7 +119,7 @@ class StandInGateway:
     def command(self, identity: str, exp: int, act: str = "text", **args: object) -> None:
         """Send a command."""
         command = Command(id=identity, act=act, t=0, exp=exp, args=args)
-        self._publish(Down.CMD, codec.encode(command))
+        self.publish(Down.CMD, codec.encode(command))
 
     async def replies(self, identity: str, last: str) -> list[Reply]:
         """Wait until the command has got so far; all replies to it."""
@@ -129,8 +129,9 @@ class StandInGateway:
     def _replies(self, identity: str) -> list[Reply]:
         return [reply for reply in self.of(Up.REPLY) if reply.cmd == identity]
 
-    def _publish(self, channel: Down, payload: bytes) -> None:
-        self._client.publish(topics.down("field", DEVICE, channel), payload, qos=1)
+    def publish(self, channel: Down, payload: bytes, *, retain: bool = False) -> None:
+        """Send whatever bytes."""
+        self._client.publish(topics.down("field", DEVICE, channel), payload, qos=1, retain=retain)
 
     def _take(self, message: mqtt.MQTTMessage) -> None:
         channel = Up(topics.parse("field", message.topic).channel)

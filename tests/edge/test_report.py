@@ -37,6 +37,14 @@ def test_a_parked_car_reports_every_half_minute_and_not_every_second() -> None:
     assert reports(ReportPolicy(), wander) == [0, 30, 60, 90]
 
 
+def test_while_it_is_located_it_reports_every_second_of_a_receiver_that_gives_ten() -> None:
+    policy = ReportPolicy()
+    with policy.every_second(), policy.every_second():
+        due = [tenth for tenth in range(31) if policy.due(at(), tenth / 10)]
+    assert due == [0, 9, 18, 27]
+    assert not policy.due(at(), 4.0)
+
+
 def test_without_an_interval_every_fix_is_reported() -> None:
     assert reports(ReportPolicy(interval_s=0), [at()] * 4) == [0, 1, 2, 3]
 
