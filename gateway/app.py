@@ -37,6 +37,7 @@ from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
 from gateway.journal.base import Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
+from gateway.live import LiveViews
 from gateway.measures import measure
 from gateway.media import Media
 from gateway.metrics import Metrics
@@ -45,6 +46,8 @@ from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
 from gateway.reserve import Room
 from gateway.service import Service
+from gateway.shots import Shots
+from gateway.snapshot import Ordered, Snapshots
 from gateway.targets import Targets
 from gateway.telemetry import TelemetryPipeline
 from gateway.twins import Twins
@@ -153,6 +156,8 @@ class House(NamedTuple):
     configurations: Configurations
     assembler: Assembler
     media: Media
+    snapshots: Snapshots
+    live: LiveViews
     checkpoints: Checkpoints
     priority: Pipeline
     telemetry: TelemetryPipeline
@@ -199,6 +204,8 @@ def _build(
         now_ms=now_ms,
         on_end=lambda state: metrics.pictures.labels(state).inc(),
     )
+    shots = Shots(now_ms=now_ms, on_left=metrics.pictures_left.inc)
+    ordered = Ordered(commands, shots, twins, now_ms)
     priority = Pipeline(
         journal=journal,
         ledger=ledger,
@@ -223,7 +230,7 @@ def _build(
         registered=directory,
         metrics=metrics,
         touched=touched,
-        on_chunk=media.chunk_held,
+        on_chunk=(media.chunk_held, shots.chunk_held),
         admits=room.admits,
         now_ms=now_ms,
     )
@@ -241,6 +248,8 @@ def _build(
         configurations=configurations,
         assembler=assembler,
         media=media,
+        snapshots=Snapshots(ordered),
+        live=LiveViews(ordered, now_s=time.monotonic),
         checkpoints=checkpoints,
         priority=priority,
         telemetry=telemetry,
@@ -341,6 +350,9 @@ async def _serve(
             units=house.units,
             ledger=house.ledger,
             media=house.media,
+            snapshots=house.snapshots,
+            live_views=house.live,
+            now_ms=now_ms,
             metrics=metrics.registry,
             condition=health.condition,
         )
@@ -353,6 +365,7 @@ async def _serve(
             "commands": house.commands.run(),
             "configurations": house.configurations.run(),
             "pictures": house.media.run(),
+            "live pictures": house.live.run(),
             "checkpoints": house.checkpoints.run(),
             "units": Watch(house.units, house.twins, now_ms=now_ms).run(),
             "instructions": Instructions(journal, house.units, now_ms=now_ms).run(),

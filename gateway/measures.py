@@ -37,6 +37,8 @@ def measure(
     gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
     waiting = partial(getattr, house.commands, "waiting_count")
     gauge("fieldgate_commands_waiting", "Commands not delivered yet", waiting)
+    viewers = partial(getattr, house.live, "viewers")
+    gauge("fieldgate_live_viewers", "Who watches live pictures", viewers)
     gauge("fieldgate_telemetry_waiting", "Messages to decode", lambda: house.telemetry.waiting)
     gauge("fieldgate_priority_under_way", "Not acknowledged yet", lambda: health.under_way)
     gauge("fieldgate_priority_oldest_seconds", "Age of the oldest", lambda: health.oldest_s)

@@ -53,6 +53,11 @@ class Metrics:
             ["state"],
             registry=r,
         )
+        self.pictures_left = Counter(
+            "fieldgate_pictures_left",
+            "Pictures somebody waited for that were too large to be waited for",
+            registry=r,
+        )
         self.commands = Counter(
             "fieldgate_commands", "Commands that reached a state", ["act", "state"], registry=r
         )

@@ -79,7 +79,7 @@ class TelemetryPipeline:
         registered: Callable[[str], Registered | None],
         metrics: Metrics,
         touched: set[str],
-        on_chunk: Callable[[Chunk], None],
+        on_chunk: Sequence[Callable[[Chunk], None]],
         admits: Callable[[str], bool] = lambda channel: True,
         now_ms: Callable[[], int],
     ) -> None:
@@ -401,7 +401,8 @@ class TelemetryPipeline:
                 if message.lost:
                     self._ledger.give_up(device, message.lost)
         for chunk in group.chunks:
-            self._on_chunk(chunk)
+            for take in self._on_chunk:
+                take(chunk)
 
 
 def _read(arrival: Arrival) -> Iterator[Item]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -17,6 +18,7 @@ from gateway.api.config import ConfigRoutes
 from gateway.api.devices import DeviceRoutes
 from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
+from gateway.api.live import LiveRoutes
 from gateway.api.openapi import describe
 from gateway.api.parts import (
     Alarms,
@@ -24,7 +26,9 @@ from gateway.api.parts import (
     Configurations,
     Ledger,
     Live,
+    LiveViews,
     Media,
+    Snapshots,
     Targets,
     Twins,
     Units,
@@ -32,6 +36,7 @@ from gateway.api.parts import (
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.routes import Route, guarded
+from gateway.api.tickets import Tickets
 from gateway.api.units import UnitRoutes
 from gateway.journal.base import Reader
 from gateway.registry import Registry
@@ -58,6 +63,9 @@ def make_app(
     units: Units,
     ledger: Ledger,
     media: Media,
+    snapshots: Snapshots,
+    live_views: LiveViews,
+    now_ms: Callable[[], int],
     metrics: CollectorRegistry,
     condition: Callable[[], Condition],
 ) -> web.Application:
@@ -75,6 +83,14 @@ def make_app(
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
         *RecordRoutes(reader, media, ledger).routes(),
+        *LiveRoutes(
+            registry=registry,
+            twins=twins,
+            snapshots=snapshots,
+            live=live_views,
+            tickets=Tickets(now_ms),
+            now_ms=now_ms,
+        ).routes(),
         *HealthRoutes(metrics, condition).routes(),
         Route(
             method="GET",
@@ -89,8 +105,13 @@ def make_app(
     app = web.Application(middlewares=[problems], client_max_size=MAX_BODY_BYTES)
     for route in routes:
         app.router.add_route(route.method, route.path, guarded(route, registry))
-    app.on_shutdown.append(lambda _: live.close())  # else the server waits for its streams
+    for streams in (live, live_views):
+        app.on_shutdown.append(partial(_close, streams))  # else the server waits for them
     return app
+
+
+async def _close(streams: Live | LiveViews, _: web.Application) -> None:
+    await streams.close()
 
 
 def make_unready_app(condition: Callable[[], Condition]) -> web.Application:

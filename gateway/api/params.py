@@ -57,6 +57,19 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def number(name: str, about: str, *, default: float, low: float, high: float) -> Param[float]:
+    """A number in a range."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError(f"must be a number from {low} to {high}")
+        return value
+
+    schema = {"type": "number", "minimum": low, "maximum": high, "default": default}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=default)
+
+
 def text(name: str, about: str) -> Param[str | None]:
     """Any text."""
     return Param(name=name, about=about, schema={"type": "string"}, parse=str, default=None)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from gateway.asked import Frame, NoPicture, Snapshot
 from gateway.journal.base import AlarmRecord, CommandRecord, EventType
 from gateway.order import Addressed, Order, Target
 from gateway.registry import Configuration
@@ -171,3 +172,50 @@ class Media(Protocol):
 
     async def picture(self, picture_id: str) -> Picture | None:
         """The picture of that id, whole or not."""
+
+
+class Snapshots(Protocol):
+    """Pictures on demand."""
+
+    async def take(self, device: str, *, by: str | None, timeout_ms: int) -> Snapshot:
+        """A picture taken from now on; raise NoPicture."""
+
+
+class Viewer(Protocol):
+    """Somebody who watches. ``passed_over``: pictures that they were too slow for."""
+
+    device: str
+    passed_over: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more is to be seen."""
+
+    @property
+    def left_s(self) -> float:
+        """How long there is left to watch."""
+
+    @property
+    def failure(self) -> NoPicture | None:
+        """Why the device has stopped, if it has."""
+
+    def leave(self) -> None:
+        """There is no more to be seen."""
+
+    async def first(self) -> Frame:
+        """The first picture; raise NoPicture."""
+
+    async def next(self, timeout_s: float) -> Frame | None:
+        """The newest that was not fetched yet; None if none comes in time, or any more."""
+
+
+class LiveViews(Protocol):
+    """Live pictures."""
+
+    def watch(
+        self, device: str, *, fps: float, seconds: float, by: str | None
+    ) -> AbstractAsyncContextManager[Viewer]:
+        """Watch a device; raise NoPicture."""
+
+    async def close(self) -> None:
+        """Let everybody go."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """One method on one path. ``role`` None: open to all. ``answer``: type of the JSON body.
 
     ``media``: the other content types it may answer with. ``status``: when all is well.
+    ``ticket``: whether a ticket is good for that path's ``id``; a request may have one in place
+    of a token.
     """
 
     method: str
@@ -33,13 +35,17 @@ class Route(Struct, frozen=True, kw_only=True):
     answer: type[Struct] | None = None
     media: tuple[str, ...] = ()
     status: int = 200
+    ticket: Callable[[str, str], bool] | None = None
 
 
 def guarded(route: Route, registry: Registry) -> Handler:
     """The route's handler, for bearers of a token with its role alone."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        if route.role is not None:
+        if route.ticket is not None and (ticket := request.query.get("ticket")) is not None:
+            if not route.ticket(ticket, request.match_info["id"]):
+                raise Problem(401, "the ticket is used up, too old, or another device's")
+        elif route.role is not None:
             authorize(request, registry, route.role)
         return await route.handler(request)
 

@@ -104,7 +104,7 @@ class House:
             registered=REGISTERED.get,
             metrics=self.metrics,
             touched=touched,
-            on_chunk=self.chunks.append,
+            on_chunk=[self.chunks.append],
             now_ms=lambda: self.now,
         )
 

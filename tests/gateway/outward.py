@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,11 @@ from gateway.journal.base import (
     Telemetry,
 )
 from gateway.journal.sqlite import SqliteJournal
+from gateway.live import LiveViews
 from gateway.receipts import Down
 from gateway.registry import Registry, Role
+from gateway.shots import Shots
+from gateway.snapshot import Ordered, Snapshots
 from gateway.targets import Targets
 from gateway.twins import Twins
 from gateway.units import Units
@@ -143,6 +148,8 @@ class Outward(msgspec.Struct):
     wrong: list[str]
     tokens: dict[Role, str]
     session: aiohttp.ClientSession
+    shots: Shots
+    live: LiveViews
 
     def request(
         self, method: str, path: str, *, role: Role | None = Role.VIEWER, **options: Any
@@ -210,6 +217,8 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 now_s=lambda: 0.0,
             )
             configurations = Configurations(registry, prefix="field", twins=twins, publish=publish)
+            ordered = Ordered(commands, Shots(now_ms=lambda: NOW_MS), twins, lambda: NOW_MS)
+            live = LiveViews(ordered, now_s=time.monotonic)
             app = make_app(
                 registry=registry,
                 reader=journal,
@@ -228,11 +237,15 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 units=units,
                 ledger=Views(LEDGER),
                 media=Media(*PICTURES),
+                snapshots=Snapshots(ordered),
+                live_views=live,
+                now_ms=lambda: NOW_MS,
                 metrics=metrics,
                 condition=lambda: Condition(wrong, ["a warning"], "ok"),
             )
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role) for role in Role}
+                watching = asyncio.create_task(live.run(), name="live pictures")
                 yield Outward(
                     journal=journal,
                     registry=registry,
@@ -244,4 +257,8 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                     wrong=wrong,
                     tokens=tokens,
                     session=session,
+                    shots=ordered.shots,
+                    live=live,
                 )
+                watching.cancel()
+                await asyncio.wait([watching])
