@@ -41,6 +41,7 @@ from gateway.live import LiveViews
 from gateway.measures import measure
 from gateway.media import Media
 from gateway.metrics import Metrics
+from gateway.outlook import Outlook
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry, Role
@@ -320,6 +321,7 @@ async def _serve(
             on_alive=service.alive,
             on_status=service.status,
         )
+        outlook = Outlook(settings.folder / "map", settings.grids, house.units, now_ms=now_ms)
         devices, messages = Counts(house.twins.counts), Counts(house.ledger.totals)
         measure(
             metrics,
@@ -348,6 +350,7 @@ async def _serve(
             targets=targets,
             twins=house.twins,
             units=house.units,
+            outlook=outlook,
             ledger=house.ledger,
             media=house.media,
             snapshots=house.snapshots,
@@ -374,6 +377,7 @@ async def _serve(
             "health": health.run(),
             "devices": devices.run(),
             "messages": messages.run(),
+            "reach": outlook.run(),
             **{feed.name: feed.run() for feed in feeds},
         }
         async with asyncio.TaskGroup() as group:

@@ -15,9 +15,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.grids import Grid
-from gateway.reach import Reach, Start
+from gateway.reach import Reach
 from gateway.roads import Floats, RoadGraph
-from gateway.streets import Spots, Streets
+from gateway.streets import Spots, Start, Streets
 
 MINUTES = (1, 3, 5)
 COLD_S = 300.0

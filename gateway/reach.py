@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gateway.grids import distance_m
 from gateway.roads import Floats, RoadGraph
-from gateway.streets import KERB_M, Spots, Streets
+from gateway.streets import KERB_M, Spots, Start, Streets
 
 FOOT_MPS = 2.0
 WALKABLE_MPS = 17.0
@@ -28,15 +28,6 @@ UNITS_KEPT = 2048
 
 Ends = list[tuple[int, float]]  # nodes, and the seconds to them
 Search: TypeAlias = "rustworkx.PyDiGraph[None, float]"
-
-
-class Start(NamedTuple):
-    """A unit where it is now. Which way it drives is not known: it may turn."""
-
-    unit: str
-    lat: float
-    lon: float
-    on_foot: bool = False
 
 
 class Near(NamedTuple):

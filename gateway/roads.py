@@ -98,7 +98,7 @@ class RoadGraph(NamedTuple):
                     point_lon=point_lon,
                 )
         except _NO_GRAPH as error:
-            raise GraphUnreadable(path, f"no road graph: {error}") from error
+            raise GraphUnreadable(path, "no road graph, or a damaged one") from error
         problem = next(graph.problems(), None)
         if problem is not None:
             raise GraphUnreadable(path, problem)

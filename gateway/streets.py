@@ -20,6 +20,15 @@ KERB_M = 25.0
 _FAR = 1 << 20  # more squares than a row of any city has
 
 
+class Start(NamedTuple):
+    """A unit where it is now. Which way it drives is not known: it may turn."""
+
+    unit: str
+    lat: float
+    lon: float
+    on_foot: bool = False
+
+
 class Spots(NamedTuple):
     """Where places lie: the number of a street, −1 if none is near.
 

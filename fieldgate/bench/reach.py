@@ -19,8 +19,9 @@ from fieldgate.bench.figures import Figure, figure_of
 from fieldgate.bench.scale import Scale
 from fieldgate.bench.town import lattice
 from gateway.coverage import COLD_S, Coverage
-from gateway.reach import Reach, Start
+from gateway.reach import Reach
 from gateway.roads import RoadGraph
+from gateway.streets import Start
 
 SIDE, UNITS = 142, 200
 LOOK_GOAL_MS, NEAREST_GOAL_MS, STALL_GOAL_MS = 500.0, 50.0, 30.0

@@ -19,6 +19,7 @@ from gateway.api.devices import DeviceRoutes
 from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
 from gateway.api.live import LiveRoutes
+from gateway.api.map import MapRoutes
 from gateway.api.openapi import describe
 from gateway.api.parts import (
     Alarms,
@@ -28,6 +29,7 @@ from gateway.api.parts import (
     Live,
     LiveViews,
     Media,
+    Outlook,
     Snapshots,
     Targets,
     Twins,
@@ -61,6 +63,7 @@ def make_app(
     targets: Targets,
     twins: Twins,
     units: Units,
+    outlook: Outlook,
     ledger: Ledger,
     media: Media,
     snapshots: Snapshots,
@@ -82,6 +85,7 @@ def make_app(
         *ConfigRoutes(registry, twins, configurations).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
+        *MapRoutes(outlook).routes(),
         *RecordRoutes(reader, media, ledger).routes(),
         *LiveRoutes(
             registry=registry,

@@ -63,7 +63,13 @@ def _operation(route: Route, by_type: dict[Any, dict[str, Any]]) -> dict[str, An
             for name in re.findall(r"{(\w+)}", route.path)
         ]
         + [
-            {"name": p.name, "in": "query", "description": p.about, "schema": p.schema}
+            {
+                "name": p.name,
+                "in": "query",
+                "description": p.about,
+                "required": p.needed,
+                "schema": p.schema,
+            }
             for p in route.params
         ],
         "responses": {

@@ -18,18 +18,24 @@ EARLIEST_MS, LATEST_MS = -(2**63), 2**63 - 1
 
 
 class Param(Struct, Generic[T], frozen=True, kw_only=True):
-    """One query parameter. ``parse`` raises ValueError saying what is due."""
+    """One query parameter. ``parse`` raises ValueError saying what is due.
+
+    ``needed``: it has no default; a request without it is refused.
+    """
 
     name: str
     about: str
     schema: dict[str, Any]
     parse: Callable[[str], T]
     default: T
+    needed: bool = False
 
     def read(self, request: web.Request) -> T:
         """Its value in this request; raise FieldInvalid if it has none."""
         text = request.query.get(self.name)
         if text is None:
+            if self.needed:
+                raise FieldInvalid(self.name, "is needed")
             return self.default
         try:
             return self.parse(text)
@@ -68,6 +74,19 @@ def number(name: str, about: str, *, default: float, low: float, high: float) ->
 
     schema = {"type": "number", "minimum": low, "maximum": high, "default": default}
     return Param(name=name, about=about, schema=schema, parse=parse, default=default)
+
+
+def degrees(name: str, about: str, *, most: float) -> Param[float]:
+    """An angle, needed: from minus the most to it."""
+
+    def parse(text: str) -> float:
+        value = float(text[:40])
+        if not -most <= value <= most:
+            raise ValueError(f"must lie between -{most:g} and {most:g}")
+        return value
+
+    schema = {"type": "number", "minimum": -most, "maximum": most}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=0.0, needed=True)
 
 
 def text(name: str, about: str) -> Param[str | None]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from gateway.asked import Frame, NoPicture, Snapshot
 from gateway.journal.base import AlarmRecord, CommandRecord, EventType
+from gateway.looks import Drawn, NearUnit
 from gateway.order import Addressed, Order, Target
 from gateway.registry import Configuration
 from protocols.cloudevents import CloudEvent
@@ -124,6 +126,23 @@ class Units(Protocol):
 
     async def unbind(self, unit_id: str, by: str) -> None:
         """Each of its devices is a unit of its own again."""
+
+
+class Outlook(Protocol):
+    """Who reaches what."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the base map lies, if one was built."""
+
+    def reach(self) -> Drawn:
+        """The newest look; raise NoGraph."""
+
+    async def reach_of(self, unit: str) -> Drawn | None:
+        """What one unit reaches; None if it has no position. Raise NoGraph, Overloaded."""
+
+    async def nearest(self, lat: float, lon: float, limit: int) -> list[NearUnit]:
+        """The units that come to a place first; raise Overloaded."""
 
 
 class Ledger(Protocol):

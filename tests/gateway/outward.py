@@ -31,13 +31,17 @@ from gateway.journal.base import (
 )
 from gateway.journal.sqlite import SqliteJournal
 from gateway.live import LiveViews
+from gateway.outlook import Outlook
 from gateway.receipts import Down
 from gateway.registry import Registry, Role
 from gateway.shots import Shots
 from gateway.snapshot import Ordered, Snapshots
 from gateway.targets import Targets
 from gateway.twins import Twins
+from gateway.unit import UnitRecord
 from gateway.units import Units
+from gateway.whereabouts import Sight
+from protocols.duty import UnitState
 from protocols.model import Fix, Stage
 
 NOW_MS = 1_795_318_000_000
@@ -135,6 +139,25 @@ class Media:
         return self._pictures.get(picture_id)
 
 
+class Crews:
+    """Stands in for units that are somewhere: as many as are put there."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, tuple[UnitRecord, Sight]] = {}
+
+    def put(
+        self, unit: str, lat: float, lon: float, state: UnitState | None, *, age_ms: int = 0
+    ) -> None:
+        sight = Sight(unit, self.kind_of(unit), lat, lon, NOW_MS - age_ms)
+        self.at[unit] = UnitRecord(id=unit, devices=(unit,), state=state), sight
+
+    def places(self) -> Iterator[tuple[UnitRecord, Sight]]:
+        return iter(self.at.values())
+
+    def kind_of(self, device: str) -> str | None:
+        return "body_camera" if device.startswith("officer") else "vehicle_terminal"
+
+
 class Outward(msgspec.Struct):
     """A running server, its parts, and a client for each role."""
 
@@ -150,6 +173,8 @@ class Outward(msgspec.Struct):
     session: aiohttp.ClientSession
     shots: Shots
     live: LiveViews
+    crews: Crews
+    outlook: Outlook
 
     def request(
         self, method: str, path: str, *, role: Role | None = Role.VIEWER, **options: Any
@@ -195,7 +220,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
     metrics = CollectorRegistry()
     Counter("fieldgate_alarms", "Alarms raised", registry=metrics).inc()
     wrong: list[str] = []
-    with Registry(folder) as registry:
+    with Registry(folder) as registry, contextlib.ExitStack() as stack:
         async with SqliteJournal(folder) as journal:
             alarms = Alarms(journal)
             sent: list[Down] = []
@@ -219,6 +244,8 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             configurations = Configurations(registry, prefix="field", twins=twins, publish=publish)
             ordered = Ordered(commands, Shots(now_ms=lambda: NOW_MS), twins, lambda: NOW_MS)
             live = LiveViews(ordered, now_s=time.monotonic)
+            crews = Crews()
+            outlook = Outlook(folder / "map", [], crews, now_ms=lambda: NOW_MS)
             app = make_app(
                 registry=registry,
                 reader=journal,
@@ -235,6 +262,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 ),
                 twins=Views(TWINS),
                 units=units,
+                outlook=outlook,
                 ledger=Views(LEDGER),
                 media=Media(*PICTURES),
                 snapshots=Snapshots(ordered),
@@ -246,6 +274,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role) for role in Role}
                 watching = asyncio.create_task(live.run(), name="live pictures")
+                stack.callback(outlook.close)
                 yield Outward(
                     journal=journal,
                     registry=registry,
@@ -259,6 +288,8 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                     session=session,
                     shots=ordered.shots,
                     live=live,
+                    crews=crews,
+                    outlook=outlook,
                 )
                 watching.cancel()
                 await asyncio.wait([watching])

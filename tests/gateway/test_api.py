@@ -355,7 +355,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     }
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
-        commands=gateway.commands, configurations=None, targets=None, units=None,  # type: ignore[arg-type]
+        commands=gateway.commands, configurations=None, targets=None, units=None, outlook=None,  # type: ignore[arg-type]
         live=None, twins=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
         snapshots=None, live_views=None, now_ms=None,  # type: ignore[arg-type]
     )  # fmt: skip

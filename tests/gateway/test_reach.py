@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from fieldgate.bench.town import LAT, LON, Street, degrees, lattice, town
 from gateway.coverage import COLOURS, Coverage
 from gateway.grids import Grid, grid_of
-from gateway.reach import FOOT_MPS, Reach, Start
+from gateway.reach import FOOT_MPS, Reach
 from gateway.roads import RoadGraph
-from gateway.streets import KERB_M
+from gateway.streets import KERB_M, Start
 
 #   3 --- 2      3 to 2 and 0 to 1 are 1 km long, 0 to 3 and 1 to 2 half of it.
 #   |     |      At 10 m/s, but 2 to 3 at 20; 0 to 3 leads north only.

@@ -1,0 +1,64 @@
+"""From a map file to who comes first: base map, units on duty, reach and the nearest of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.whole import Gateway, Terminal
+
+pytestmark = pytest.mark.slow  # whole processes, real time
+
+PATROLS = {"car-1": (24.500, 117.640), "car-2": (24.520, 117.670)}
+SCENE = "lat=24.502&lon=117.641"
+
+
+async def test_units_on_duty_cover_the_city(tmp_path: Path) -> None:
+    async with Gateway(tmp_path / "data") as gateway:
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            await gateway.get("/api/v1/map/map.json")
+        made = await gateway.command("map", "build", "--seed", "1")
+        assert await gateway.get("/api/v1/map/map.json") == made
+        roads = await gateway.get("/api/v1/map/roads.geojson")
+        assert len(roads["features"]) == made["layers"][0]["features"]
+        for car, (lat, lon) in PATROLS.items():
+            await on_patrol(gateway, car, lat, lon)
+        seen = await reach(gateway, {"car-1", "car-2"})
+        whole = seen["grids"][0]
+        assert 0 < whole["within_1"] < whole["within_3"] < whole["within_5"] <= 1
+        assert sum(whole["cold"].values()) == pytest.approx(1 - whole["within_5"], abs=0.001)
+        near = (await gateway.get(f"/api/v1/nearest?{SCENE}"))["units"]
+        assert [unit["unit"] for unit in near] == ["car-1", "car-2"]
+        assert near[0]["seconds"] < 90 < near[1]["seconds"]
+        assert near[0]["state"] == "vehicle_patrol"
+
+
+async def on_patrol(gateway: Gateway, car: str, lat: float, lon: float) -> None:
+    """A car reports that it patrols there, and the gateway knows it."""
+    added = await gateway.command("device", "add", car, "--kind", "vehicle_terminal")
+    now = int(time.time() * 1000)
+    place = {"lat": lat, "lon": lon, "fix": 3}
+    async with Terminal(gateway.mqtt_port, car, added["password"]) as terminal:
+        terminal.send("duty", {"boot": 1, "seq": 1, "t": now, "act": "vehicle_patrol"})
+        terminal.send("pos", {"boot": 1, "seq": 1, "t": now, **place})
+        await terminal.receipt(p=1, t=1)
+
+
+async def reach(gateway: Gateway, units: set[str]) -> Any:
+    """The first look that counts these units."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                seen = await gateway.get("/api/v1/reach")
+            except urllib.error.HTTPError as error:
+                assert error.code == 404  # noqa: PT017  not looked yet
+                error.close()
+            else:
+                if set(seen["units"]) == units:
+                    return seen
+            await asyncio.sleep(0.1)  # a look makes no event
