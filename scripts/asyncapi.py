@@ -53,7 +53,7 @@ UP_BINDINGS: dict[Up, tuple[int, bool, str]] = {
 DOWN_BINDINGS: dict[Down, tuple[int, bool, str]] = {
     Down.RECEIPT: (1, False, "What the gateway holds durably, what it misses, alarms' stages."),
     Down.CMD: (1, False, "A command; it expires at the broker when it does."),
-    Down.CONFIG: (1, True, "Desired configuration with its version. Not sent by this version."),
+    Down.CONFIG: (1, True, "Desired configuration: settings by name, and their `version`."),
 }
 
 # Events: whose keys `data` has, and which others.
