@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from gateway import checklists
 from gateway.accounts import Brokers, brokers_of
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
@@ -194,6 +195,7 @@ def _build(
         publish=publish,
         now_ms=now_ms,
         now_s=time.monotonic,
+        checklists=checklists.load(Path(settings.checklists) if settings.checklists else None),
         on_step=metrics.commanded,
     )
     configurations = Configurations(registry, prefix=settings.prefix, twins=twins, publish=publish)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from fieldgate.cli.bench import bench
+from fieldgate.cli.cmd import cmd
 from fieldgate.cli.demo import demo
 from fieldgate.cli.device import device
 from fieldgate.cli.doctor import doctor
@@ -33,6 +34,7 @@ app.command()(units)
 app.command()(explain)
 app.command()(doctor)
 app.command()(bench)
+app.add_typer(cmd, name="cmd")
 app.add_typer(device, name="device")
 app.add_typer(token, name="token")
 app.add_typer(edge, name="edge")
