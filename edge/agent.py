@@ -75,7 +75,11 @@ class Agent:
         if camera is None and config.camera is not None:
             chosen = config.camera
             camera = Camera(
-                chosen.source, width_px=chosen.width_px, lag_ms=chosen.lag_ms, now_ms=now_ms
+                chosen.source,
+                width_px=chosen.width_px,
+                lag_ms=chosen.lag_ms,
+                fixed=config.position is not None if chosen.fixed is None else chosen.fixed,
+                now_ms=now_ms,
             )
         self._spool = Spool(Path(config.spool.folder), config.spool.max_bytes)
         self._outbox = Outbox(self._spool)
@@ -89,7 +93,6 @@ class Agent:
             on_out=self._note_sent,
             rng=rng,
         )
-        self._photographer = None if camera is None else self._with(camera)
         self._buttons = Buttons()
         self.news = News()
         self._tracks = AlarmTracks(lambda: self.news.tell("alarms"))
@@ -112,6 +115,7 @@ class Agent:
             called=lambda: self.news.tell("calls"),
         )
         self._device_orders.register(self.orders)
+        self._photographer = None if camera is None else self._with(camera)
         self._ordered_pictures: OrderedPictures | None = None
         if self._photographer is not None:
             self._ordered_pictures = OrderedPictures(
@@ -300,6 +304,7 @@ class Agent:
             self._spool,
             wake=self._link.wake,
             name=self._name_pictures,
+            health_changed=self._tuning.hurry,
         )
 
     def _name_pictures(self, identity: str, pictures: list[str]) -> None:

@@ -93,6 +93,7 @@ class CameraSettings(Settings, frozen=True):
 
     The last ``before_s`` are kept in memory, ``per_s`` pictures of each second and at most
     ``before_bytes``: an alarm sends ``alarm_pictures`` of them first. 0 s: none are kept.
+    ``fixed``: whether it stands; if nothing is said it does where the device does.
     """
 
     source: Annotated[str, Meta(min_length=1)]
@@ -103,6 +104,7 @@ class CameraSettings(Settings, frozen=True):
     before_s: Annotated[float, Meta(ge=0, le=120)] = 30.0
     before_bytes: Annotated[int, Meta(ge=64 * 1024)] = 16 * 1024 * 1024
     alarm_pictures: Annotated[int, Meta(ge=0, le=32)] = 8
+    fixed: bool | None = None
 
 
 class ReportSettings(Settings, frozen=True):

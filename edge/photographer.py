@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from edge.camera_health import Steady
 from edge.config import CameraSettings
 from edge.picture_order import Place, Rank
 from edge.ring import Ring, Shot, select
@@ -84,7 +85,7 @@ class Photographer:
     """Takes pictures while `run` runs, and puts what is to be sent into the spool.
 
     ``wake``: the spool has something new. ``name``: the alarm (its id) is also shown by these
-    pictures (their ids), which were sent under another alarm's.
+    pictures (their ids), which were sent under another alarm's. ``health_changed``: at once.
     """
 
     def __init__(
@@ -95,10 +96,12 @@ class Photographer:
         *,
         wake: Callable[[], None],
         name: Callable[[str, list[str]], None],
-        after_s: Sequence[float] = AFTER_S,
+        health_changed: Callable[[], None] = lambda: None,
+        after_s: Sequence[float] | None = None,
     ) -> None:
         self._camera, self._spool, self._wake, self._name = camera, spool, wake, name
-        self._after_s = after_s
+        self._after_s, self._health_changed = after_s or AFTER_S, health_changed
+        self._steady = Steady()
         self._settings = settings = settings or CameraSettings(source="given")
         self.ring = Ring(
             keep_s=settings.before_s,
@@ -116,8 +119,8 @@ class Photographer:
 
     @property
     def health(self) -> Any:
-        """How well the camera sees."""
-        return self._camera.health
+        """How well the camera sees, for some seconds at least."""
+        return self._steady.health
 
     def note_alarm(self, identity: str, n: int) -> None:
         """An alarm is in the spool, at that place: what was seen before it goes there too, and
@@ -223,6 +226,9 @@ class Photographer:
 
     async def _shoot(self, wish: Wish = USUAL) -> Shot | None:
         shot = await asyncio.to_thread(self._take, wish)
+        if self._steady.take(self._camera.health, time.monotonic()):
+            log.info("camera_health health=%s", self.health)
+            self._health_changed()
         is_full = wish.width_px is None and wish.quality == USUAL.quality
         if shot is not None and is_full and self._settings.before_s:
             self.ring.put(shot)

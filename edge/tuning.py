@@ -98,6 +98,10 @@ class Tuning:
             async with asyncio.timeout(self.in_force["status_every_s"]):
                 await self._changed.wait()
 
+    def hurry(self) -> None:
+        """The next status is due now."""
+        self._changed.set()
+
     def _keep(self, tuned: Tuned) -> None:
         if tuned == self._tuned:
             return

@@ -51,6 +51,9 @@ DutyAct: TypeAlias = Literal[
     "clear",
     "break",
 ]
+CameraHealth: TypeAlias = Literal[
+    "ok", "covered", "dark", "blurred", "frozen", "moved", "lost", "none"
+]
 MediaReason: TypeAlias = Literal["command", "alarm", "pre_alarm", "live", "periodic"]
 ReplyState: TypeAlias = Literal[
     "delivered", "shown", "accepted", "refused", "step", "done", "failed"
@@ -161,7 +164,7 @@ class Status(Message, frozen=True, kw_only=True, omit_defaults=True):
     temp: float | None = None
     disk: Percent | None = None
     gnss: Literal["ok", "no_fix", "no_device"] | None = None
-    cam: Literal["ok", "covered", "dark", "blurred", "lost", "none"] | None = None
+    cam: CameraHealth | None = None
     clock: Literal["gnss", "ntp", "free"] | None = None
     spool: Count | None = None
     cfg: int | str | None = None

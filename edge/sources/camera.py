@@ -6,15 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
+from edge.camera_health import Frame, HealthWatch
 from edge.clock import wall_ms
+from protocols.model import CameraHealth
 
 if TYPE_CHECKING:
     import cv2  # imported where it is used: an agent without a camera saves 28 MB
-
-CameraHealth: TypeAlias = Literal["ok", "covered", "dark", "blurred", "lost", "none"]
-Frame: TypeAlias = Any  # a cv2 image: height by width by 3 bytes, blue green red
 
 STILL_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 OPEN_TIMEOUT_MS, READ_TIMEOUT_MS = 5_000, 5_000
@@ -22,11 +21,6 @@ DRAIN_S = 2.0
 HELD_UP = 1.5  # a frame that comes after so many intervals may have been taken earlier
 ASSUMED_FPS = 25.0
 JPEG_QUALITY = 80
-
-LOOK_WIDTH_PX = 320
-COVERED_CONTRAST, COVERED_RELATIVE_CONTRAST = 2.0, 0.06
-DARK_BRIGHTNESS = 25.0
-BLURRED_SHARPNESS = 0.01
 
 
 class Wish(NamedTuple):
@@ -56,7 +50,8 @@ class Camera:
     ``source``: a device (``0``, ``/dev/video0``), a stream (``rtsp://…``, ``http://…``),
     a film, which gives frame after frame and starts anew at its end, or a still,
     which is read anew each time. Pictures wider than ``width_px`` are made smaller.
-    They are ``lag_ms`` old when they arrive.
+    They are ``lag_ms`` old when they arrive. A ``fixed`` camera stands: it is noticed when
+    it looks somewhere else.
     The methods block and may be called from any thread.
     """
 
@@ -66,14 +61,17 @@ class Camera:
         *,
         width_px: int | None = None,
         lag_ms: int = 0,
+        fixed: bool = False,
         now_ms: Callable[[], int] = wall_ms,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source, self._width_px, self._lag_ms = source, width_px, lag_ms
-        self._now_ms = now_ms
+        self._now_ms, self._clock_s = now_ms, clock_s
         self.health: CameraHealth = "none"  # until the first picture
         self._is_still = PurePath(source).suffix.lower() in STILL_SUFFIXES and "://" not in source
         self._is_device = source.isdecimal() or source.startswith("/dev/")
         self._is_live = self._is_device or "://" in source
+        self._watch = HealthWatch(fixed=fixed, live=not self._is_still)
         self._capture: cv2.VideoCapture | None = None
         self._freshness = Freshness(1 / ASSUMED_FPS)
         self._lock = threading.Lock()
@@ -85,10 +83,9 @@ class Camera:
         with self._lock:
             frame = cv2.imread(self._source) if self._is_still else self._frame(wish)
             taken_ms = self._now_ms() - self._lag_ms
+            self.health = "lost" if frame is None else self._watch.look(frame, self._clock_s())
         if frame is None:
-            self.health = "lost"
             return None
-        self.health = health_of(frame)
         frame = _no_wider(_no_wider(frame, self._width_px), wish.width_px)
         done, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, wish.quality])
         assert done, "an 8-bit image always makes a JPEG"
@@ -201,29 +198,3 @@ def _no_wider(frame: Frame, width_px: int | None) -> Frame:
         return frame
     size = (width_px, max(1, round(height * width_px / width)))
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-
-
-def health_of(frame: Frame) -> CameraHealth:
-    """How well the camera sees, from three numbers of the grey picture, 320 pixels wide,
-    smoothed over 3 by 3 pixels against the sensor's noise:
-
-    - brightness: the mean, 0 to 255;
-    - contrast: the standard deviation;
-    - sharpness: the variance of the Laplacian as a share of the contrast squared,
-      so that it does not follow the light.
-
-    Hardly any contrast, for itself or against the brightness: covered, whatever the
-    colour of the cover. A room without any light looks the same. Some contrast but
-    little brightness: dark. Light and contrast, but no edges: blurred.
-    """
-    import cv2  # noqa: PLC0415
-
-    grey = _no_wider(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), LOOK_WIDTH_PX)
-    grey = cv2.GaussianBlur(grey, (3, 3), 0)
-    brightness, contrast = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
-    if contrast < max(COVERED_CONTRAST, COVERED_RELATIVE_CONTRAST * brightness):
-        return "covered"
-    if brightness < DARK_BRIGHTNESS:
-        return "dark"
-    edges = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_64F))[1][0, 0])
-    return "blurred" if (edges / contrast) ** 2 < BLURRED_SHARPNESS else "ok"

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.sources.camera import Camera, Picture, health_of
+from edge.camera_health import health_of
+from edge.sources.camera import Camera, Picture
 
 Image = Any  # what cv2 draws on
 

@@ -54,6 +54,7 @@ class Scene:
     def __init__(self, spool: Spool, settings: CameraSettings, after_s: tuple[float, ...]) -> None:
         self.spool, self.camera = spool, Counting()
         self.named: dict[str, list[str]] = {}
+        self.told: list[object] = []
         self._news = asyncio.Event()
         self.photographer = Photographer(
             self.camera,
@@ -61,6 +62,7 @@ class Scene:
             spool,
             wake=self._news.set,
             name=self._take_names,
+            health_changed=lambda: self.told.append(self.photographer.health),
             after_s=after_s,
         )
 
@@ -213,3 +215,12 @@ async def test_the_ring_fills_at_the_chosen_rate(spool: Spool) -> None:
         await here.until(lambda: len(here.waiting()) == 3)  # two seconds
         shots = here.photographer.ring.newest_first
     assert 9 <= len(shots) <= 12
+
+
+async def test_the_first_health_is_told_at_once_and_a_glimpse_is_not(spool: Spool) -> None:
+    async with scene(spool) as here:
+        assert here.photographer.health == "none"
+        for health in ("ok", "covered", "ok"):
+            here.camera.health = health
+            await here.see(1)
+        assert (here.told, here.photographer.health) == (["ok"], "ok")

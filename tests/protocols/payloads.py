@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgpack
 from hypothesis import strategies as st
 
 from protocols.model import (
     Alarm,
+    CameraHealth,
     Command,
     DutyReport,
     Fix,
@@ -95,7 +96,7 @@ KEYS: dict[type[Any], tuple[Keys, Keys]] = {
             "temp": number,
             "disk": percent,
             "gnss": st.sampled_from(["ok", "no_fix", "no_device"]),
-            "cam": st.sampled_from(["ok", "covered", "dark", "blurred", "lost", "none"]),
+            "cam": st.sampled_from(get_args(CameraHealth)),
             "clock": st.sampled_from(["gnss", "ntp", "free"]),
             "spool": uint32,
             "cfg": st.integers(-(2**63), 2**64 - 1) | text,
