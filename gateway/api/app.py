@@ -25,16 +25,18 @@ from gateway.api.parts import (
     Alarms,
     Commands,
     Configurations,
+    Custody,
+    Gallery,
     Ledger,
     Live,
     LiveViews,
-    Media,
     Outlook,
     Snapshots,
     Targets,
     Twins,
     Units,
 )
+from gateway.api.pictures import PictureRoutes
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.routes import Route, guarded
@@ -65,10 +67,11 @@ def make_app(
     units: Units,
     outlook: Outlook,
     ledger: Ledger,
-    media: Media,
     snapshots: Snapshots,
     live_views: LiveViews,
     now_ms: Callable[[], int],
+    gallery: Gallery,
+    custody: Custody,
     metrics: CollectorRegistry,
     condition: Callable[[], Condition],
 ) -> web.Application:
@@ -86,7 +89,6 @@ def make_app(
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
         *MapRoutes(outlook).routes(),
-        *RecordRoutes(reader, media, ledger).routes(),
         *LiveRoutes(
             registry=registry,
             twins=twins,
@@ -95,6 +97,8 @@ def make_app(
             tickets=Tickets(now_ms),
             now_ms=now_ms,
         ).routes(),
+        *PictureRoutes(reader, gallery, custody).routes(),
+        *RecordRoutes(reader, ledger).routes(),
         *HealthRoutes(metrics, condition).routes(),
         Route(
             method="GET",
