@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.grids import Grid
+from gateway.reports.shifts import shifts_of, zone_of
 
 ENVIRONMENT_PREFIX = "FIELDGATE_"
 SCALARS = (
@@ -23,8 +24,9 @@ SCALARS = (
     "prefix",
     "stale_after_s",
     "reserve_mb",
-    "pictures_budget_mb",
     "checklists",
+    "shifts",
+    "timezone",
 )
 
 
@@ -59,19 +61,6 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.name or hashlib.sha256(self.url.encode()).hexdigest()[:12]
 
 
-Days = Annotated[int, Meta(ge=1, le=36_500)]
-
-
-class RetentionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For how many days a picture is kept, by the reason that it was sent for."""
-
-    alarm: Days = 730
-    command: Days = 365
-    pre_alarm: Days = 180
-    periodic: Days = 30
-    live: Days = 7
-
-
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. ``broker``: URL of an outside broker, ``mqtt://USER:PASSWORD@HOST:PORT``.
     ``checklists``: a folder of the operator's own."""
@@ -84,8 +73,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_after_s: Annotated[float, Meta(gt=0)] = 60.0
     reserve_mb: Annotated[int, Meta(ge=1)] = 64
     checklists: str | None = None
-    pictures_budget_mb: Annotated[int, Meta(ge=1)] = 20_480
-    retention: RetentionSettings = RetentionSettings()
+    shifts: str = "08:00,20:00"
+    timezone: str = ""
     webhooks: list[WebhookSettings] = []
     grids: list[Grid] = []
 
@@ -119,6 +108,11 @@ def load(
         raise ConfigError(str(error).replace("`$.", "`")) from error
     _check_apart([hook.cursor_name for hook in settings.webhooks], "webhooks", "name or URL of")
     _check_apart([grid.name for grid in settings.grids], "grids", "name")
+    for key, read in (("shifts", shifts_of), ("timezone", zone_of)):
+        try:
+            read(getattr(settings, key))
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}, got {getattr(settings, key)!r}") from error
     host_port("mqtt", settings.mqtt)
     host_port("http", settings.http)
     return settings

@@ -75,7 +75,7 @@ def pressed(unit: UnitRecord, key: Key) -> UnitRecord:
     report, state = key.report, BRINGS[key.report.act]
     incident = _incident(unit, report, state)
     is_same = state is unit.state and incident == unit.incident
-    ends = state in (UnitState.CLEAR, UnitState.OFF)
+    ends = state is UnitState.OFF or _clears_instruction(unit, report, state)
     return replace(
         unit,
         state=state,
@@ -87,11 +87,19 @@ def pressed(unit: UnitRecord, key: Key) -> UnitRecord:
     )
 
 
+def _clears_instruction(unit: UnitRecord, report: DutyReport, state: UnitState) -> bool:
+    """Whether the key ends what the unit was sent to; it may be clear of what was before that."""
+    if unit.instruction is None or state is not UnitState.CLEAR:
+        return False
+    sent = unit.instruction.incident
+    return (report.ref or unit.incident or sent) == sent
+
+
 def _incident(unit: UnitRecord, report: DutyReport, state: UnitState) -> str | None:
     """Which incident the key is about: as it says, else the one that the unit is sent to."""
     if state not in (UnitState.EN_ROUTE, UnitState.ON_SCENE):
         return None
-    if report.ref is not None:
+    if report.ref:
         return report.ref
     if state is UnitState.ON_SCENE and unit.incident is not None:
         return unit.incident

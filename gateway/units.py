@@ -53,7 +53,7 @@ class _Draft:
     def __init__(self, records: dict[str, UnitRecord], bound: dict[str, str]) -> None:
         self._records, self._bound = records, bound
         self.changed: dict[str, UnitRecord] = {}
-        self._facts: dict[str, dict[str, Any]] = {}
+        self._facts: dict[str, dict[str, dict[str, str]]] = {}
         self._flags: dict[str, tuple[str, ...]] = {}
 
     def find(self, unit: str) -> UnitRecord:
@@ -72,12 +72,17 @@ class _Draft:
         return unit
 
     def put(
-        self, unit: UnitRecord, flags: tuple[str, ...] = (), facts: dict[str, Any] | None = None
+        self,
+        unit: UnitRecord,
+        flags: tuple[str, ...] = (),
+        facts: dict[str, dict[str, str]] | None = None,
     ) -> None:
         """The unit as it is now, and what is to be said of the change beside that."""
         self.changed[unit.id] = unit
         self._flags[unit.id] = (*self._flags.get(unit.id, ()), *flags)
-        self._facts.setdefault(unit.id, {}).update(facts or {})
+        said = self._facts.setdefault(unit.id, {})
+        for fact, devices in (facts or {}).items():
+            said[fact] = {**said.get(fact, {}), **devices}
 
     def bind(self, unit: UnitRecord, crew: Crew, cause: Cause, *, by_core: bool) -> None:
         """The unit has this crew from now on; who was in another one has left it."""
@@ -101,9 +106,8 @@ class _Draft:
             bound_by=cause.by,
             by_core=by_core,
         )
-        self.put(
-            unit, flags=(CONFLICT,) if taken else (), facts={"taken": taken} if taken else None
-        )
+        facts = {"taken": taken, "released": {device: device for device in dropped}}
+        self.put(unit, flags=(CONFLICT,) if taken else (), facts=facts)
         for device in dropped:
             self.release(unit, device, cause.at)
 
@@ -134,7 +138,7 @@ class _Draft:
             bound_by=None,
             by_core=False,
         )
-        facts = {"released": released} if released else None
+        facts = {"released": {device: device for device in released}}
         self.put(left if stays else _dissolved(left), facts=facts)
         for device in released:
             self.release(unit, device, at)
@@ -168,7 +172,7 @@ class _Draft:
                 "was": before.state,
                 "at": cause.at,
                 "by": cause.by,
-                **self._facts[after.id],
+                **{fact: devices for fact, devices in self._facts[after.id].items() if devices},
             },
         )
 

@@ -7,12 +7,11 @@ clock: so the same seed gives the same track on any machine, however busy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from protocols.model import Position
 from simulators import fleet
 from simulators.city import City
-from simulators.errand import Responder
 from simulators.gnss import Receiver
 from simulators.scenario import Scenario, Unit
 from simulators.timetable import chance
@@ -21,23 +20,14 @@ Sense: TypeAlias = Callable[[float], Position | None]
 """The position so many seconds after the last question; None while there is no fix."""
 
 
-class Sensed(NamedTuple):
-    """The sense of a device, and what takes its crew to an incident, if anything does."""
-
-    sense: Sense
-    driver: Responder | None
-
-
-def sense(scenario: Scenario, city: City, unit: Unit) -> Sensed:
+def sense(scenario: Scenario, city: City, unit: Unit) -> Sense:
     """The sense of a device; each has streams of chance of its own."""
     if unit.lat is not None and unit.lon is not None:
         registered = Position(lat=unit.lat, lon=unit.lon, fix=3, src="fixed")
-        return Sensed(lambda _: registered, None)
+        return lambda _: registered
     mover = _mover(scenario, city, unit)
-    driver = Responder(mover, city.roads) if unit.kind == "vehicle_terminal" else None
-    moves = driver or mover
     receiver = Receiver(chance(scenario, "receiver", unit.device))
-    return Sensed(lambda dt_s: receiver.observe(moves.step(dt_s), dt_s), driver)
+    return lambda dt_s: receiver.observe(mover.step(dt_s), dt_s)
 
 
 def _mover(scenario: Scenario, city: City, unit: Unit) -> fleet.Mover:

@@ -25,20 +25,20 @@ from gateway.api.parts import (
     Alarms,
     Commands,
     Configurations,
-    Custody,
-    Gallery,
     Ledger,
     Live,
     LiveViews,
+    Media,
     Outlook,
+    Reports,
     Snapshots,
     Targets,
     Twins,
     Units,
 )
-from gateway.api.pictures import PictureRoutes
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
+from gateway.api.reports import ReportRoutes
 from gateway.api.routes import Route, guarded
 from gateway.api.tickets import Tickets
 from gateway.api.units import UnitRoutes
@@ -66,12 +66,12 @@ def make_app(
     twins: Twins,
     units: Units,
     outlook: Outlook,
+    reports: Reports,
     ledger: Ledger,
+    media: Media,
     snapshots: Snapshots,
     live_views: LiveViews,
     now_ms: Callable[[], int],
-    gallery: Gallery,
-    custody: Custody,
     metrics: CollectorRegistry,
     condition: Callable[[], Condition],
 ) -> web.Application:
@@ -89,6 +89,8 @@ def make_app(
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
         *MapRoutes(outlook).routes(),
+        *ReportRoutes(reports).routes(),
+        *RecordRoutes(reader, media, ledger).routes(),
         *LiveRoutes(
             registry=registry,
             twins=twins,
@@ -97,8 +99,6 @@ def make_app(
             tickets=Tickets(now_ms),
             now_ms=now_ms,
         ).routes(),
-        *PictureRoutes(reader, gallery, custody).routes(),
-        *RecordRoutes(reader, ledger).routes(),
         *HealthRoutes(metrics, condition).routes(),
         Route(
             method="GET",

@@ -97,20 +97,22 @@ def text(name: str, about: str) -> Param[str | None]:
 def moment(name: str, about: str, *, default: int) -> Param[int]:
     """A time: ms since 1970, or RFC 3339."""
 
-    def parse(text: str) -> int:
-        if text.removeprefix("-").isdecimal():
-            millis = int(text[:20])
-        else:
-            when = datetime.fromisoformat(text)
-            if when.tzinfo is None:
-                raise ValueError("must be ms since 1970, or RFC 3339 with its time zone")
-            millis = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-        if not EARLIEST_MS <= millis <= LATEST_MS:
-            raise ValueError(f"must lie between {EARLIEST_MS} and {LATEST_MS}")
-        return millis
-
     schema = {"oneOf": [{"type": "integer"}, {"type": "string", "format": "date-time"}]}
-    return Param(name=name, about=about, schema=schema, parse=parse, default=default)
+    return Param(name=name, about=about, schema=schema, parse=moment_ms, default=default)
+
+
+def moment_ms(text: str) -> int:
+    """Reads a time: ms since 1970, or RFC 3339; raise ValueError."""
+    if text.removeprefix("-").isdecimal():
+        millis = int(text[:20])
+    else:
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            raise ValueError("must be ms since 1970, or RFC 3339 with its time zone")
+        millis = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    if not EARLIEST_MS <= millis <= LATEST_MS:
+        raise ValueError(f"must lie between {EARLIEST_MS} and {LATEST_MS}")
+    return millis
 
 
 def one_of(name: str, about: str, choices: tuple[str, ...]) -> Param[str]:

@@ -183,7 +183,9 @@ async def test_a_crew_declares_its_devices_and_officers(tmp_path: Path) -> None:
         assert h.units.devices_of("cam-1") == ("cam-1",)
         assert h.units.view("cam-1")["state"] == "off"  # type: ignore[index]
         told = (await changes(h))[-1]
-        assert (told["state"], told["released"], told["officers"]) == ("off", ["cam-1"], [])
+        assert (told["state"], told["released"], told["officers"]) == (
+            "off", {"cam-1": "cam-1"}, [],
+        )  # fmt: skip
 
 
 async def test_a_crew_is_known_though_its_on_duty_comes_late(tmp_path: Path) -> None:

@@ -21,9 +21,8 @@ from gateway.journal.base import (
     EventType,
     Telemetry,
 )
-from gateway.journal.migration import migrate
 from gateway.journal.reading import transaction
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.sqlite import SqliteJournal, migrate
 from protocols.model import Fix
 
 DAY_MS = 24 * 3600 * 1000
