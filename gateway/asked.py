@@ -8,7 +8,6 @@ from msgspec import Struct
 
 Why: TypeAlias = Literal[
     "offline",
-    "no_camera",
     "busy",  # too many wait, or watch, already
     "refused",  # by the device
     "failed",  # the device has tried

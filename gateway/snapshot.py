@@ -141,12 +141,8 @@ class _Waiting:
 
 def look(twins: Twins, device: str) -> None:
     """Raise NoPicture for a device that cannot be asked now."""
-    twin = twins.of(device)
-    if twins.state(twin) == "offline":
+    if twins.state(twins.of(device)) == "offline":
         raise NoPicture("offline", f"device {device} is offline", device=device)
-    caps = twin.presence.caps if twin.presence is not None else None
-    if caps is not None and "camera" not in caps:
-        raise NoPicture("no_camera", f"device {device} has no camera", device=device)
 
 
 def corrected(twins: Twins, shot: Shot) -> int | None:

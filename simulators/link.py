@@ -33,8 +33,8 @@ class Address(NamedTuple):
 class Relay:
     """Listens on the loopback interface and carries bytes both ways to ``target``.
 
-    Each chunk takes ``latency_s`` and its length over ``bytes_per_s``. While it
-    is cut, connections break and new ones are dropped as soon as accepted.
+    Each chunk takes ``latency_s`` and its length over ``bytes_per_s``, which may change
+    meanwhile. While it is cut, connections break and new ones are dropped as soon as accepted.
     Nothing passes the ``gate`` while somebody else holds it.
     """
 
@@ -42,7 +42,7 @@ class Relay:
         self, target: Address, *, latency_s: float = 0.0, bytes_per_s: float = float("inf")
     ) -> None:
         self._target = target
-        self._latency_s, self._bytes_per_s = latency_s, bytes_per_s
+        self.latency_s, self.bytes_per_s = latency_s, bytes_per_s
         self._server: asyncio.Server | None = None
         self._carried = Connections(self._accept)
         self._cut = False
@@ -106,7 +106,7 @@ class Relay:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                await asyncio.sleep(self._latency_s + len(chunk) / self._bytes_per_s)
+                await asyncio.sleep(self.latency_s + len(chunk) / self.bytes_per_s)
                 async with self.gate:
                     writer.write(chunk)
                 await writer.drain()

@@ -23,7 +23,6 @@ from gateway.registry import Registry, Role
 
 STATUS: dict[Why, int] = {
     "offline": 503,
-    "no_camera": 409,
     "busy": 503,
     "refused": 502,
     "failed": 502,

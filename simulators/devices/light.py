@@ -180,7 +180,9 @@ class LightDevice:
             self._commands.popitem(last=False)
         if command.exp < self.now_ms():
             self._answer(command, "refused", detail="expired")
-        elif command.act == "picture":
+        elif command.act == "live" or (command.act == "snapshot" and not self._uplink.has_camera):
+            self._answer(command, "refused", detail="not simulated")
+        elif command.act == "snapshot":
             self._answer(command, "delivered")
             self.take_picture("command", ref=command.id)
             self._answer(command, "done")

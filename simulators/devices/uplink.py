@@ -104,6 +104,11 @@ class Uplink:
         """Whether the link is up."""
         return self._session is not None
 
+    @property
+    def has_camera(self) -> bool:
+        """Whether a unit of its kind has one."""
+        return self._unit.kind in ("vehicle_terminal", "body_camera")
+
     def id_of(self, kept: Kept) -> str:
         """The message id."""
         message = kept.message
@@ -214,7 +219,7 @@ class Uplink:
                 session.publish(presence, self._presence(boot, online=False), qos=1, retain=True)
 
     def _presence(self, boot: int, *, online: bool) -> bytes:
-        caps = ["picture"] if self._unit.kind in ("vehicle_terminal", "body_camera") else []
+        caps = ["camera"] if self.has_camera else []
         return codec.encode(
             Presence(
                 online=online,

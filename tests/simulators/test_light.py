@@ -263,6 +263,29 @@ async def test_a_command_runs_once_and_not_past_its_time(broker: Address, book: 
     assert states("c2") == ["refused"]
 
 
+async def test_a_snapshot_shows_what_was_after_the_order(broker: Address, book: Ledger) -> None:
+    async with Gateway(broker) as gateway, Street(broker, book).alive():
+        await gateway.until(lambda: gateway.presence)
+        now = now_ms()
+        for act in ("snapshot", "live"):
+            gateway.publish("car-1", Down.CMD, Command(id=act, act=act, t=now, exp=now + 60_000))
+
+        def replies() -> list[Reply]:
+            return [m for m in gateway.messages.values() if isinstance(m, Reply)]
+
+        def firsts() -> list[MediaChunk]:
+            chunks = [m for m in gateway.messages.values() if isinstance(m, MediaChunk)]
+            return [chunk for chunk in chunks if chunk.n == 0]
+
+        await gateway.until(lambda: {"done", "refused"} <= {reply.state for reply in replies()})
+        await gateway.until(firsts)
+    first = firsts()[0]
+    assert (first.ref, first.reason) == ("snapshot", "command")
+    assert first.taken is not None
+    assert first.taken >= now
+    assert {reply.cmd for reply in replies() if reply.state == "refused"} == {"live"}
+
+
 async def test_bytes_that_are_no_receipt_are_counted_and_harm_nothing(
     broker: Address, book: Ledger
 ) -> None:

@@ -1,0 +1,112 @@
+"""Do live pictures fall with the link and say so, end by themselves, and delay nothing?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators.camera import read_stamp
+from simulators.ledger import now_ms
+from tests.scenarios.seeing import scene
+
+pytestmark = pytest.mark.slow  # whole processes, real time
+
+
+async def frames(socket: Any, count: int) -> list[tuple[dict[str, Any], bytes]]:
+    """So many pictures, each with what is told of it."""
+    found: list[tuple[dict[str, Any], bytes]] = []
+    async with asyncio.timeout(30):
+        while len(found) < count:
+            told = json.loads(await socket.receive_str())
+            if "seq" in told:
+                found.append((told, await socket.receive_bytes()))
+    return found
+
+
+async def test_on_a_good_link_they_are_what_was_asked_for(tmp_path: Path) -> None:
+    async with scene(tmp_path) as there:
+        async with there.watch("?fps=5&seconds=30") as socket:
+            shown = await frames(socket, 12)
+            told, jpeg = shown[-1]
+            assert (told["quality"], told["limited"], told["w"]) == (80, None, 640)
+            assert told["fps"] > 2
+            assert [each["seq"] for each, _ in shown] == list(range(1, 13))
+            stamps = [read_stamp(jpeg).frame for _, jpeg in shown]
+            assert stamps == sorted(set(stamps))
+            assert abs(now_ms() - read_stamp(jpeg).millis - told["age_ms"]) < 1000
+        [command] = await there.commands("live")
+        assert command["state"] in {"cancelled", "failed"}, "the viewer has gone"
+
+
+async def test_with_the_link_their_rate_and_quality_fall_and_they_say_so(tmp_path: Path) -> None:
+    async with scene(tmp_path) as there, there.watch("?fps=5&seconds=60") as socket:
+        best = (await frames(socket, 8))[-1][0]
+        assert best["limited"] is None
+        there.relay.bytes_per_s, there.relay.latency_s = 12_000, 0.02
+        worse = (await frames(socket, 8))[-1][0]
+        assert worse["limited"] == "link"
+        assert worse["quality"] < best["quality"]
+        assert worse["w"] < best["w"]
+        assert worse["fps"] < best["fps"]
+        assert worse["age_ms"] < 10_000
+        there.relay.bytes_per_s, there.relay.latency_s = float("inf"), 0.0
+        while (await frames(socket, 1))[0][0]["limited"] is not None:
+            pass
+
+
+async def test_without_a_link_nothing_piles_up_and_silence_is_told(tmp_path: Path) -> None:
+    async with scene(tmp_path, before_s=0) as there, there.watch("?fps=5&seconds=60") as socket:
+        await frames(socket, 6)
+        await there.relay.cut()
+        async with asyncio.timeout(30):
+            while (told := json.loads(await socket.receive_str())).get("device") != "offline":
+                if "seq" in told:
+                    await socket.receive_bytes()
+        assert told["silent_ms"] >= 2000
+        cut_ms = now_ms()
+        assert there.chunks <= 60, "one picture, and what no receipt covers yet"
+        there.relay.restore()
+        fresh = await frames(socket, 3)
+        assert read_stamp(fresh[-1][1]).millis > cut_ms
+
+
+async def test_they_end_by_themselves(tmp_path: Path) -> None:
+    async with scene(tmp_path) as there:
+        async with there.watch("?fps=5&seconds=2") as socket:
+            told: dict[str, Any] = {}
+            async with asyncio.timeout(20):
+                while "end" not in told:
+                    told = json.loads(await socket.receive_str())
+                    if "seq" in told:
+                        await socket.receive_bytes()
+            assert told["end"] == "over"
+        [command] = await there.commands("live")
+        count = len(await there.gateway.events("media"))
+        await asyncio.sleep(1.5)
+        assert len(await there.gateway.events("media")) - count <= 1
+        assert command["state"] in {"cancelled", "failed"}
+
+
+async def test_a_snapshot_and_an_alarm_pass_them_on_a_slow_link(tmp_path: Path) -> None:
+    async with scene(tmp_path, before_s=0) as there:
+        there.relay.bytes_per_s = 30_000
+        async with there.watch("?fps=5&seconds=60") as socket:
+            await frames(socket, 4)
+            pressed = now_ms()
+            track = there.agent.press()
+            shown = 0
+            alarm: list[Any] = []
+            while not alarm:
+                alarm = await there.gateway.events("alarm.raised")
+                shown += len(await frames(socket, 1)) if not alarm else 0
+            assert alarm[0]["id"] == track.id
+            assert shown <= 3, "it waits for no picture"
+            assert alarm[0]["data"]["received"] - pressed < 5000
+            requested = now_ms()
+            status, _, jpeg = await there.snapshot("?timeout_ms=30000")
+            assert status == 200
+            assert read_stamp(jpeg).millis >= requested
