@@ -106,6 +106,8 @@ class Terminal:
     ) -> None:
         self.device = device
         self.receipts: asyncio.Queue[Any] = asyncio.Queue()
+        self.commands: asyncio.Queue[Any] = asyncio.Queue()
+        self.how: list[tuple[bool, int | None]] = []  # each command: retained, seconds to expiry
         self._ready = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._as_json = as_json
@@ -147,7 +149,16 @@ class Terminal:
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         keys = (json.loads if message.payload[:1] == b"{" else msgpack.unpackb)(message.payload)
-        self._loop.call_soon_threadsafe(self.receipts.put_nowait, keys)
+        queue = self.receipts
+        if message.topic.endswith("/cmd"):
+            expiry_s = getattr(message.properties, "MessageExpiryInterval", None)
+            self.how.append((message.retain, expiry_s))
+            queue = self.commands
+        self._loop.call_soon_threadsafe(queue.put_nowait, keys)
+
+    async def command(self) -> Any:
+        """The next command that comes."""
+        return await asyncio.wait_for(self.commands.get(), 15)
 
 
 @contextlib.asynccontextmanager
