@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -31,7 +31,7 @@ from edge.reports import ReportTrack, ReportTracks
 from edge.requests import PressedKind
 from edge.sources.camera import Camera
 from edge.sources.gps import Gps
-from edge.sources.power import Health, clock_source, read_health
+from edge.sources.power import ClockSource, Health, clock_source, read_health
 from edge.spool import Spool, Spooled
 from edge.tuning import Tuning
 from protocols.errors import ProtocolError
@@ -64,7 +64,7 @@ class Agent:
         camera: PictureSource | None = None,
         firmware: str = "0",
         now_ms: Callable[[], int] = wall_ms,
-        clock: Callable[[], Literal["gnss", "ntp", "free"]] = clock_source,
+        clock: Callable[[], ClockSource] = clock_source,
         rng: random.Random | None = None,
     ) -> None:
         self.config = config

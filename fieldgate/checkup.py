@@ -118,7 +118,7 @@ def _optional() -> Iterator[Check]:
         program = shutil.which(name, path=PATH)
         yield _wanted(f"{name} ({use})", program, f"apt-get install {package}")
     for module, use, extra in (
-        ("cv2", "cameras, full simulated devices", "edge"),
+        ("cv2", "thumbnails, cameras, full simulated devices", "pictures"),
         ("osmium", "real roads in simulations", "sim"),
     ):
         spec = importlib.util.find_spec(module)

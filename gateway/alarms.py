@@ -97,6 +97,10 @@ class Alarms:
         """Take back what was open before a restart."""
         self._records = {record.id: record for record in records}
 
+    def open(self) -> list[AlarmRecord]:
+        """Alarms not closed."""
+        return [each for each in self._records.values() if each.stage is not Stage.CLOSED]
+
     @property
     def open_count(self) -> int:
         """Alarms not closed."""

@@ -22,13 +22,14 @@ from gateway.accounts import Brokers, brokers_of
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
-from gateway.assembly import Assembler
 from gateway.checkpoint import Checkpoints
 from gateway.commands import Commands
 from gateway.config import ConfigError, HostPort, Settings, host_port
 from gateway.configuration import Configurations
+from gateway.darkroom import Darkroom
 from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
+from gateway.gallery import by_commands
 from gateway.health import Counts, Health
 from gateway.hooks import webhook_lanes
 from gateway.ingress.bulk import BulkClient
@@ -40,7 +41,6 @@ from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.live import LiveViews
 from gateway.measures import measure
-from gateway.media import Media
 from gateway.metrics import Metrics
 from gateway.outlook import Outlook
 from gateway.pipeline import Pipeline
@@ -157,10 +157,9 @@ class House(NamedTuple):
     units: Units
     commands: Commands
     configurations: Configurations
-    assembler: Assembler
-    media: Media
     snapshots: Snapshots
     live: LiveViews
+    darkroom: Darkroom
     checkpoints: Checkpoints
     priority: Pipeline
     telemetry: TelemetryPipeline
@@ -200,13 +199,16 @@ def _build(
         on_step=metrics.commanded,
     )
     configurations = Configurations(registry, prefix=settings.prefix, twins=twins, publish=publish)
-    assembler = Assembler(journal.pictures.folder)
-    media = Media(
+    darkroom = Darkroom(
+        settings=settings,
         store=journal.pictures,
-        assembler=assembler,
+        shelf=journal.shelf,
         journal=journal,
+        room=room,
+        metrics=metrics,
+        open_alarms=alarms.open,
         now_ms=now_ms,
-        on_end=lambda state: metrics.pictures.labels(state).inc(),
+        who_asked=by_commands(commands.find),
     )
     shots = Shots(now_ms=now_ms, on_left=metrics.pictures_left.inc)
     ordered = Ordered(commands, shots, twins, now_ms)
@@ -234,7 +236,7 @@ def _build(
         registered=directory,
         metrics=metrics,
         touched=touched,
-        on_chunk=(media.chunk_held, shots.chunk_held),
+        on_chunk=(darkroom.media.chunk_held, shots.chunk_held),
         admits=room.admits,
         now_ms=now_ms,
     )
@@ -250,10 +252,9 @@ def _build(
         units=units,
         commands=commands,
         configurations=configurations,
-        assembler=assembler,
-        media=media,
         snapshots=Snapshots(ordered),
         live=LiveViews(ordered, now_s=time.monotonic),
+        darkroom=darkroom,
         checkpoints=checkpoints,
         priority=priority,
         telemetry=telemetry,
@@ -319,7 +320,7 @@ async def _serve(
             clients={"priority": upper, "telemetry": lower},
             feeds=feeds,
             room=room,
-            damage=journal.damage_told,
+            damage=lambda: [*journal.damage_told(), *house.darkroom.warnings()],
             on_lag=metrics.loop_lag_s.observe,
             on_alive=service.alive,
             on_status=service.status,
@@ -356,10 +357,11 @@ async def _serve(
             outlook=outlook,
             reports=ArrivalReports(journal, settings),
             ledger=house.ledger,
-            media=house.media,
             snapshots=house.snapshots,
             live_views=house.live,
             now_ms=now_ms,
+            gallery=house.darkroom.gallery,
+            custody=house.darkroom.custody,
             metrics=metrics.registry,
             condition=health.condition,
         )
@@ -371,8 +373,8 @@ async def _serve(
             "receipts": house.receipts.run(),
             "commands": house.commands.run(),
             "configurations": house.configurations.run(),
-            "pictures": house.media.run(),
             "live pictures": house.live.run(),
+            "pictures": house.darkroom.run(),
             "checkpoints": house.checkpoints.run(),
             "units": Watch(house.units, house.twins, now_ms=now_ms).run(),
             "instructions": Instructions(journal, house.units, now_ms=now_ms).run(),

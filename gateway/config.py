@@ -24,6 +24,7 @@ SCALARS = (
     "prefix",
     "stale_after_s",
     "reserve_mb",
+    "pictures_budget_mb",
     "checklists",
     "shifts",
     "timezone",
@@ -61,6 +62,19 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.name or hashlib.sha256(self.url.encode()).hexdigest()[:12]
 
 
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+
+
+class RetentionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how many days a picture is kept, by the reason that it was sent for."""
+
+    alarm: Days = 730
+    command: Days = 365
+    pre_alarm: Days = 180
+    periodic: Days = 30
+    live: Days = 7
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. ``broker``: URL of an outside broker, ``mqtt://USER:PASSWORD@HOST:PORT``.
     ``checklists``: a folder of the operator's own."""
@@ -73,6 +87,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_after_s: Annotated[float, Meta(gt=0)] = 60.0
     reserve_mb: Annotated[int, Meta(ge=1)] = 64
     checklists: str | None = None
+    pictures_budget_mb: Annotated[int, Meta(ge=1)] = 20_480
+    retention: RetentionSettings = RetentionSettings()
     shifts: str = "08:00,20:00"
     timezone: str = ""
     webhooks: list[WebhookSettings] = []

@@ -46,7 +46,7 @@ class Confined:
     ) -> None:
         self._module = module
         self._arguments = arguments
-        self._time_s = time_s
+        self.time_s = time_s
         self._environment = environment or {}
         self._process: asyncio.subprocess.Process | None = None
         self._restart_s = RESTART_FIRST_S
@@ -61,7 +61,7 @@ class Confined:
         """Its answer to the frame that the pieces make; raise ProcessFailed."""
         why, answer = "it did not answer in time", None
         with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(self._time_s):
+            async with asyncio.timeout(self.time_s):
                 if self._process is None:
                     self._process = await self.start()
                 answer = await _exchange(self._process, pieces)

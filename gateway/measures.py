@@ -72,8 +72,15 @@ def measure(
     for disk in DiskState:
         name = disk.name.lower()
         gauge("fieldgate_disk_state", "1 for the state", partial(_is_in, room, disk), state=name)
-    deaths = partial(getattr, house.assembler.process, "deaths")
+    deaths = partial(getattr, house.darkroom, "deaths")
     gauge("fieldgate_picture_process_deaths", "Times that it died or hung", deaths)
+    for name, text in (
+        ("pictures", "Pictures that are kept"),
+        ("bytes", "Bytes of all that is kept of pictures"),
+        ("held", "Pictures and alarms that are held"),
+    ):
+        figure = partial(house.darkroom.figure, name)
+        gauge("fieldgate_pictures_kept", text, figure, what=name)
     gauge("fieldgate_open_files", "File descriptors in use", lambda: health.files_used)
     gauge("fieldgate_open_files_limit", "And how many may be", lambda: health.files_limit)
 

@@ -68,6 +68,12 @@ class Metrics:
             buckets=(*LATENCY_S, 300, 900, 3600),
             registry=r,
         )
+        self.custody = Counter(
+            "fieldgate_pictures_custody",
+            "Pictures held, released, deleted, damaged, mended",
+            ["act"],
+            registry=r,
+        )
         self.alarm_s = Histogram(
             "fieldgate_alarm_seconds",
             "An alarm's arrival to a stage; for `device`, its press to its arrival",

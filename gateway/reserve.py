@@ -24,6 +24,9 @@ FILES = 16
 LARGEST_SHARE = 0.05
 """Of the file system: on a small one the reserve is smaller than its setting."""
 
+KEPT_FREE = 7.0
+"""With room for fewer reserves pictures are deleted, so that none has to be refused."""
+
 BETTER = 1.5
 """What has given way comes back when so many times the room is there that it gave way at."""
 
@@ -72,6 +75,7 @@ class Room:
         self._lock = threading.Lock()
         self._size = reserve_bytes
         self._problem: str | None = None
+        self._reserves = float("inf")  # free at the last look
         self.state = DiskState.OK
         self.free_bytes = 0
         self.free_inodes: int | None = None
@@ -81,6 +85,11 @@ class Room:
         if self.state is DiskState.OK:
             return True
         return self.state is DiskState.PICTURES_OFF and channel != Up.MEDIA
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the least valuable should go, as seen at the last look."""
+        return self._reserves < KEPT_FREE
 
     @property
     def is_reserved(self) -> bool:
@@ -97,7 +106,7 @@ class Room:
     def look(self) -> None:
         """See how much room there is, and act on it."""
         with self._lock:
-            reserves = self._measure()
+            reserves = self._reserves = self._measure()
             if self.state is DiskState.RESERVE_RELEASED:
                 # It must fit, and leave enough for its release not to be next.
                 if state_at((reserves - 1) / BETTER) < self.state and self._make():

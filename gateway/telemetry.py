@@ -339,7 +339,7 @@ class TelemetryPipeline:
             if item.seq == tail.top and item.t <= received + SKEW_MS:
                 tail.t = max(tail.t, item.t)
         if isinstance(item, MediaChunk):
-            group.chunks.append(_chunk(device, item))
+            group.chunks.append(_chunk(device, item, received, tail.offset_ms))
             item = replace(item, data=b"")  # the bytes are kept once, with the picture
         flags = clock_flags(item.t, received, tail.offset_ms)
         group.entries.append(Telemetry(device, received, tail.offset_ms, flags, item))
@@ -421,6 +421,18 @@ def _read(arrival: Arrival) -> Iterator[Item]:
         yield codec.Refused(error, arrival.payload, codec.identity_of(arrival.payload))
 
 
-def _chunk(device: str, item: MediaChunk) -> Chunk:
+def _chunk(device: str, item: MediaChunk, received: int, clock_offset_ms: int | None) -> Chunk:
     about = plain(item, "boot", "seq", "t", "id", "n", "data")
-    return Chunk(device, item.id, item.n, item.of, item.size, item.mime, item.data, about)
+    return Chunk(
+        device,
+        item.id,
+        item.n,
+        item.of,
+        item.size,
+        item.mime,
+        item.data,
+        about,
+        item.t,
+        received,
+        clock_offset_ms,
+    )

@@ -99,7 +99,6 @@ ARRIVAL: Json = {
     "acc_m": FIGURE,
     "age_ms": {**WHOLE, "description": "How old the position was when it was looked at."},
 }
-PICTURE: Json = {"complete": FLAG, "id": TEXT, "mime": TEXT, "size": WHOLE}
 ORDER: Json = {
     "state": {"enum": [*(state.value for state in CommandState), "step"]},
     "by": TEXT,
@@ -111,10 +110,34 @@ ORDER: Json = {
     "target": {"type": "object"},
     "left_out": {"type": "array", "items": {"type": "object"}},
 }
+PICTURE: Json = {
+    "complete": FLAG,
+    "id": TEXT,
+    "mime": TEXT,
+    "size": WHOLE,
+    "requested": {**FLAG, "description": "Whether the device was sent the command `ref`."},
+}
+SENT: Json = {
+    "sent": {**WHOLE, "description": "ms, the device's clock: `t` of the chunk that came first."},
+    "began": {**WHOLE, "description": "ms. When it came, by the gateway's clock."},
+    "taken_corrected": {**WHOLE, "description": "ms. `taken` by the gateway's clock."},
+    "asked": {"type": "object", "description": "The command: `cmd`, `act`, `by`, `t`, `device`."},
+    "problems": {**TEXTS, "description": "What its bytes show: see pictures.md."},
+}
+CUSTODY: Json = {
+    "act": {"enum": ["held", "released", "deleted", "abandoned", "damaged", "mended"]},
+    "media": {**TEXT, "description": "The picture's SHA-256."},
+    "alarm": {**TEXT, "description": "The alarm whose pictures are held or released."},
+    "by": TEXT,
+    "why": TEXT,
+    "note": TEXT,
+    "record": {"type": "object", "description": "What a deleted picture was, and who sent it."},
+}
 EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.POSITION: (Fix, {}, ["boot", "seq", "lat", "lon"]),
     EventType.STATUS: (Status, {}, ["boot", "seq"]),
-    EventType.MEDIA: (MediaChunk, PICTURE, [*PICTURE]),
+    EventType.MEDIA: (MediaChunk, {**PICTURE, **SENT}, [*PICTURE]),
+    EventType.MEDIA_CUSTODY: (None, CUSTODY, ["act"]),
     EventType.PRESENCE: (Presence, {}, ["online", "boot"]),
     EventType.DUTY: (DutyReport, {}, ["boot", "seq", "act"]),
     EventType.ALARM_RAISED: (Alarm, ALARM, ["kind"]),

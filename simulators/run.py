@@ -232,9 +232,13 @@ class Run:
                 return self._firmware(unit, **common)
             log.warning("no_micropython", device=unit.device, instead="a light box")
         make = self._full if unit.full else self._light
+        sensed = sense(self._day, self._city, unit)
         return make(
             unit,
-            sense=sense(self._day, self._city, unit),
+            sense=sensed.sense,
+            driver=sensed.driver,
+            crews=self._day.crews,
+            rng=timetable.chance(self._day, "device", unit.device),
             clock_offset_s=timetable.nature(self._day, unit).skew_s,
             **common,
         )
@@ -254,7 +258,6 @@ class Run:
         return LightDevice(
             unit,
             broker=self._broker if relay is None else relay.address,
-            rng=timetable.chance(self._day, "device", unit.device),
             boot=int(time.time()),  # grows from process to process
             first_connect_within_s=len(self._units) / CONNECTS_PER_S,
             duplicates=self._day.troubles.duplicates,

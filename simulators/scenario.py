@@ -56,6 +56,18 @@ class Alarms(_Table, frozen=True):
     hammered_share: Share = 0.0
 
 
+class Crews(_Table, frozen=True):
+    """How crews answer orders: about ``answer_s`` until each answer; a share of the instructions
+    is refused; ``on_scene_s`` is the work there, or of a message."""
+
+    answer_s: Seconds = 5.0
+    refuse_share: Share = 0.05
+    on_scene_s: Seconds = 30.0
+
+
+USUAL_CREWS = Crews()
+
+
 class Recurring(_Table, frozen=True):
     """Something that befalls a share of the devices, on average every so often, for so long."""
 
@@ -102,6 +114,7 @@ class Scenario(_Table, frozen=True):
     city: str = "synthetic"
     reports: Reports = Reports()
     alarms: Alarms = Alarms()
+    crews: Crews = Crews()
     troubles: Troubles = Troubles()
 
 

@@ -7,11 +7,12 @@ clock: so the same seed gives the same track on any machine, however busy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from protocols.model import Position
 from simulators import fleet
 from simulators.city import City
+from simulators.errand import Responder
 from simulators.gnss import Receiver
 from simulators.scenario import Scenario, Unit
 from simulators.timetable import chance
@@ -20,14 +21,23 @@ Sense: TypeAlias = Callable[[float], Position | None]
 """The position so many seconds after the last question; None while there is no fix."""
 
 
-def sense(scenario: Scenario, city: City, unit: Unit) -> Sense:
+class Sensed(NamedTuple):
+    """The sense of a device, and what takes its crew to an incident, if anything does."""
+
+    sense: Sense
+    driver: Responder | None
+
+
+def sense(scenario: Scenario, city: City, unit: Unit) -> Sensed:
     """The sense of a device; each has streams of chance of its own."""
     if unit.lat is not None and unit.lon is not None:
         registered = Position(lat=unit.lat, lon=unit.lon, fix=3, src="fixed")
-        return lambda _: registered
+        return Sensed(lambda _: registered, None)
     mover = _mover(scenario, city, unit)
+    driver = Responder(mover, city.roads) if unit.kind == "vehicle_terminal" else None
+    moves = driver or mover
     receiver = Receiver(chance(scenario, "receiver", unit.device))
-    return lambda dt_s: receiver.observe(mover.step(dt_s), dt_s)
+    return Sensed(lambda dt_s: receiver.observe(moves.step(dt_s), dt_s), driver)
 
 
 def _mover(scenario: Scenario, city: City, unit: Unit) -> fleet.Mover:

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 import psutil
 
 Health: TypeAlias = dict[str, object]
+ClockSource: TypeAlias = Literal["gnss", "ntp", "free"]
+"""What sets the device's clock."""
 
 _STA_UNSYNC = 0x0040  # adjtimex(2): nothing steers the clock
 _PLAUSIBLE_CELSIUS = range(-60, 151)
@@ -33,7 +35,7 @@ def read_health(root: Path = Path("/")) -> Health:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def clock_source() -> Literal["ntp", "free"]:
+def clock_source() -> ClockSource:
     """Whether something steers the kernel's clock by a time server (adjtimex status)."""
     timex = _Timex()
     if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:

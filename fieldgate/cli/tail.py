@@ -30,6 +30,7 @@ LINES: dict[str, tuple[str, tuple[str, ...]]] = {
     "presence": ("green", ("online", "kind", "fw", "boot")),
     "command": ("magenta", ("cmd", "act", "state", "detail")),
     "media": ("blue", ("id", "mime", "size", "reason", "ref")),
+    "media.custody": ("blue", ("act", "media", "alarm", "by", "why", "note")),
     "status": ("dim", ("batt", "mains", "net", "gnss", "cam", "clock", "spool")),
     "position": ("dim", ("lat", "lon", "fix", "spd", "hdg", "acc", "src")),
 }

@@ -25,10 +25,11 @@ from gateway.api.parts import (
     Alarms,
     Commands,
     Configurations,
+    Custody,
+    Gallery,
     Ledger,
     Live,
     LiveViews,
-    Media,
     Outlook,
     Reports,
     Snapshots,
@@ -36,6 +37,7 @@ from gateway.api.parts import (
     Twins,
     Units,
 )
+from gateway.api.pictures import PictureRoutes
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.reports import ReportRoutes
@@ -68,10 +70,11 @@ def make_app(
     outlook: Outlook,
     reports: Reports,
     ledger: Ledger,
-    media: Media,
     snapshots: Snapshots,
     live_views: LiveViews,
     now_ms: Callable[[], int],
+    gallery: Gallery,
+    custody: Custody,
     metrics: CollectorRegistry,
     condition: Callable[[], Condition],
 ) -> web.Application:
@@ -90,7 +93,6 @@ def make_app(
         *UnitRoutes(units).routes(),
         *MapRoutes(outlook).routes(),
         *ReportRoutes(reports).routes(),
-        *RecordRoutes(reader, media, ledger).routes(),
         *LiveRoutes(
             registry=registry,
             twins=twins,
@@ -99,6 +101,8 @@ def make_app(
             tickets=Tickets(now_ms),
             now_ms=now_ms,
         ).routes(),
+        *PictureRoutes(reader, gallery, custody).routes(),
+        *RecordRoutes(reader, ledger).routes(),
         *HealthRoutes(metrics, condition).routes(),
         Route(
             method="GET",

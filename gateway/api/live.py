@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from gateway.api import params
 from gateway.api.parts import LiveViews, Snapshots, Twins, Viewer
+from gateway.api.pictures import SHOWN_TYPES
 from gateway.api.problems import Problem
-from gateway.api.records import SHOWN_TYPES
 from gateway.api.routes import Route, json_answer
 from gateway.api.tickets import Tickets
 from gateway.asked import Frame, NoPicture, Snapshot, Why

@@ -14,6 +14,8 @@ from gateway.asked import Frame, NoPicture, Snapshot
 from gateway.journal.base import AlarmRecord, CommandRecord, EventType
 from gateway.looks import Drawn, NearUnit
 from gateway.order import Addressed, Order, Target
+from gateway.picture_view import PictureAbout, PictureEntry
+from gateway.pictures import Original, Query
 from gateway.registry import Configuration
 from gateway.reports.figures import Report
 from protocols.cloudevents import CloudEvent
@@ -166,39 +168,35 @@ class Ledger(Protocol):
         """The sums over all devices."""
 
 
-class Picture(Protocol):
-    """A picture of which at least one chunk has come. ``data``: None until it is whole."""
+class Gallery(Protocol):
+    """Pictures. Each raises as PictureUnknown and the others beside it say."""
 
-    @property
-    def id(self) -> str:
-        """The SHA-256 of the whole, in hex."""
+    async def page(self, query: Query, before: int, limit: int) -> list[PictureEntry]:
+        """Sendings, newest first, below a number."""
 
-    @property
-    def mime(self) -> str:
-        """Its type as the device gave it."""
+    async def about(self, picture: str) -> PictureAbout:
+        """All that is known of a picture."""
 
-    @property
-    def state(self) -> str:
-        """partial, complete, corrupt (all has come, and does not make the picture), or aside."""
+    async def original(self, picture: str) -> Original:
+        """A picture that is whole and kept."""
 
-    @property
-    def received_chunks(self) -> int:
-        """How many chunks have come."""
+    async def read(self, original: Original) -> bytes:
+        """Its bytes, which have its hash."""
 
-    @property
-    def of(self) -> int:
-        """How many chunks there are."""
-
-    @property
-    def data(self) -> bytes | None:
-        """The whole picture."""
+    async def thumbnail(self, picture: str) -> bytes:
+        """A small JPEG of it."""
 
 
-class Media(Protocol):
-    """Pictures."""
+class Custody(Protocol):
+    """What keeps pictures from being deleted."""
 
-    async def picture(self, picture_id: str) -> Picture | None:
-        """The picture of that id, whole or not."""
+    async def hold(
+        self, scope: str, identity: str, *, by: str, note: str | None, media: Sequence[str] = ()
+    ) -> None:
+        """Nothing is deleted of a picture, or of an alarm, from now on."""
+
+    async def release(self, scope: str, identity: str, *, by: str, note: str | None) -> bool:
+        """It may go in its time again; False if it was not held."""
 
 
 class Snapshots(Protocol):

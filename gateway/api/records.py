@@ -1,4 +1,4 @@
-"""What was kept, over HTTP: pictures, the ledger of what came and what is missing, quarantine."""
+"""What was kept, over HTTP: the ledger of what came and what is missing, and quarantine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.api import params
-from gateway.api.parts import Ledger, Media
+from gateway.api.parts import Ledger
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, json_answer, large_json_answer
 from gateway.journal.base import Quarantined, Reader
-
-SHOWN_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", "video/mp4"})
-"""What a browser may be told to show; anything else is bytes to download."""
 
 _DEVICE = params.text("device", "This device alone.")
 _BEFORE = params.integer(
@@ -44,21 +41,13 @@ class QuarantinePage(Struct, frozen=True):
 class RecordRoutes:
     """Reading what was kept."""
 
-    def __init__(self, reader: Reader, media: Media, ledger: Ledger) -> None:
+    def __init__(self, reader: Reader, ledger: Ledger) -> None:
         self._reader = reader
-        self._media = media
         self._ledger = ledger
 
     def routes(self) -> list[Route]:
         """The table."""
         return [
-            Route(
-                method="GET",
-                path="/api/v1/media/{id}",
-                handler=self.picture,
-                summary="A picture's bytes, by the SHA-256 of the whole.",
-                media=("application/octet-stream", *sorted(SHOWN_TYPES)),
-            ),
             Route(
                 method="GET",
                 path="/api/v1/ledger",
@@ -76,37 +65,6 @@ class RecordRoutes:
                 answer=QuarantinePage,
             ),
         ]
-
-    async def picture(self, request: web.Request) -> web.Response:
-        """The bytes; they never change, since their hash is their name."""
-        picture_id = request.match_info["id"]
-        picture = await self._media.picture(picture_id)
-        if picture is None:
-            raise Problem(404, f"there is no picture {picture_id}")
-        if picture.data is None:
-            raise Problem(
-                404,
-                f"the picture is {picture.state}: {picture.received_chunks} of {picture.of}"
-                " chunks have come",
-                state=picture.state,
-                received_chunks=picture.received_chunks,
-                of=picture.of,
-            )
-        headers = {
-            "ETag": f'"{picture.id}"',
-            "Cache-Control": "private, max-age=31536000, immutable",
-            "X-Content-Type-Options": "nosniff",
-        }
-        if any(tag.value == picture.id for tag in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        is_shown = picture.mime in SHOWN_TYPES
-        if not is_shown:
-            headers["Content-Disposition"] = "attachment"
-        return web.Response(
-            body=picture.data,
-            content_type=picture.mime if is_shown else "application/octet-stream",
-            headers=headers,
-        )
 
     async def ledger(self, request: web.Request) -> web.Response:
         """All devices, or one."""

@@ -32,6 +32,7 @@ class EventType(IntEnum):
     COMMAND = 9
     UNIT_CHANGED = 10
     UNIT_CONTRADICTION = 11
+    MEDIA_CUSTODY = 12
     UNIT_ARRIVAL = 13
     # Kept for the ledger, not fed:
     CHUNK = 20
@@ -155,7 +156,7 @@ class Telemetry(Struct, gc=False):
 
 
 class Chunk(NamedTuple):
-    """A piece of a picture, beside its telemetry entry."""
+    """A piece of a picture, beside its telemetry entry. ``t`` by the device's clock."""
 
     device: str
     picture: str
@@ -165,6 +166,9 @@ class Chunk(NamedTuple):
     mime: str
     data: bytes
     about: dict[str, Any]
+    t: int = 0
+    received: int = 0
+    clock_offset_ms: int | None = None
 
 
 class StageChange(Struct, frozen=True, kw_only=True, omit_defaults=True):

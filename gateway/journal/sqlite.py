@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,10 +36,12 @@ from gateway.journal.base import (
 )
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import is_damage, is_whole, row_crc
+from gateway.journal.migration import migrate, schema
 from gateway.journal.pictures import PictureStore
 from gateway.journal.reading import SqliteReader, open_database, transaction
 from gateway.journal.recent import Recent
 from gateway.journal.rows import alarm_of, all_units, command_of, keep_units, sealed
+from gateway.journal.shelf import Shelf
 from gateway.journal.writer import Cursors, Lane, Writer
 from gateway.unit import UnitRecord
 from protocols.model import Fix
@@ -66,6 +67,7 @@ class SqliteJournal(SqliteReader):
         super().__init__(folder)
         self._now_ms = now_ms
         self.pictures: PictureStore
+        self.shelf: Shelf
         self.failed = asyncio.Event()
         self._is_suspect = False
         self._loop: asyncio.AbstractEventLoop
@@ -102,6 +104,7 @@ class SqliteJournal(SqliteReader):
         rescue.mend_logs(self._folder)
         self._main = rescue.open_main(self._folder, migrate, self.damage, self._now_ms())
         self.pictures = PictureStore(self._folder / "pictures")
+        self.shelf = Shelf(self._folder / "pictures")
         self._numbers = dict(self._main.execute("SELECT id, no FROM device"))
         day = self._main.execute(
             "SELECT first, name FROM day ORDER BY first DESC LIMIT 1"
@@ -129,6 +132,7 @@ class SqliteJournal(SqliteReader):
             rescue.mark(self._folder, damaged)
         await super().__aexit__()
         self.pictures.close()
+        self.shelf.close()
         self._main.close()
         if self._telemetry is not None:
             self._telemetry.close()
@@ -367,7 +371,7 @@ class SqliteJournal(SqliteReader):
         if self._telemetry is not None:
             self._telemetry.close()
         self._telemetry = open_database(self._folder / name)
-        self._telemetry.executescript(_schema("telemetry.sql"))
+        self._telemetry.executescript(schema("telemetry.sql"))
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)  # the name of a new file must survive a power cut too
         os.close(folder)
@@ -421,25 +425,3 @@ class SqliteJournal(SqliteReader):
         sql = "SELECT id, body, crc FROM command WHERE state IN ('created', 'sent') ORDER BY cursor"
         found = [command_of(self._main, *row) for row in self._main.execute(sql).fetchall()]
         return [command for command in found if command is not None]
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema forward: apply each ``NNNN.sql`` beyond ``user_version``, in order."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    steps = sorted(
-        entry.name
-        for entry in resources.files("gateway.journal").joinpath("schema").iterdir()
-        if entry.name[:4].isdigit()
-    )
-    if version > len(steps):
-        raise RuntimeError(
-            f"journal.db has schema {version}, newer than the {len(steps)} that this version knows"
-        )
-    for number, name in enumerate(steps[version:], version + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE;\n{_schema(name)}\nPRAGMA user_version = {number};\nCOMMIT;"
-        )
-
-
-def _schema(name: str) -> str:
-    return resources.files("gateway.journal").joinpath("schema", name).read_text()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+
+import msgspec
 
 from edge.agent import Agent
 from edge.alarms import AlarmTrack
@@ -18,16 +21,21 @@ from edge.config import (
     SpoolSettings,
     StatusSettings,
 )
+from edge.order import Order
+from edge.orders import PERSONAL
 from edge.requests import PressedKind
 from edge.sources.gps import Gps, OnFix
+from edge.sources.power import ClockSource, clock_source
+from protocols.commands import CommandState
 from protocols.model import AlarmKind, DutyAct, MediaReason, Position, Stage
 from protocols.native.topics import Up
 from simulators import ledger
 from simulators.camera import CameraServer
+from simulators.devices.crew import Crew, Driver
 from simulators.gpsd import Gpsd
 from simulators.ledger import Ledger
 from simulators.link import Address, Relay
-from simulators.scenario import Reports, Unit
+from simulators.scenario import USUAL_CREWS, Crews, Reports, Unit
 from simulators.sense import Sense
 from simulators.tally import Tally
 
@@ -56,6 +64,9 @@ class FullDevice:
         sense: Sense,
         prefix: str,
         clock_offset_s: float = 0.0,
+        crews: Crews = USUAL_CREWS,
+        driver: Driver | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self.unit = unit
         self.making = True
@@ -71,6 +82,13 @@ class FullDevice:
         self._left = 0
         self._pressed: set[str] = set()
         self._fixes: Counter[int] = Counter()
+        self._crew = Crew(
+            crews,
+            rng or random.Random(),
+            duty=self._report_duty,
+            driver=driver,
+            is_making=lambda: self.making,
+        )
         self._reboot = asyncio.Event()
         self._dark_s = 0.0
 
@@ -83,6 +101,9 @@ class FullDevice:
                 agent = self._make_agent(config, gpsd.address)
                 async with asyncio.TaskGroup() as self._tasks, agent:
                     self._agent = agent
+                    answering = self._tasks.create_task(self._answer_orders(agent), name="crew")
+                    self._followers.add(answering)
+                    answering.add_done_callback(self._followers.discard)
                     try:
                         await self._reboot.wait()
                     finally:
@@ -127,9 +148,13 @@ class FullDevice:
             follower.add_done_callback(self._followers.discard)
 
     def duty(self, act: DutyAct) -> None:
-        """Report a change of duty."""
+        """Report a change of duty; a crew that has an incident goes on with that."""
+        if not self._crew.is_busy:
+            self._report_duty(act)
+
+    def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
         if self._agent is not None:
-            self._agent.duty(act)
+            self._agent.duty(act, ref=ref)
 
     def take_picture(self, reason: MediaReason) -> None:
         """The agent takes pictures by itself, periodically and of each alarm."""
@@ -158,6 +183,22 @@ class FullDevice:
                     self._book.note(ledger.Receipted(id=track.id, at=ledger.now_ms()))
                 self._tally.reach(track.id, Stage(step.stage))
 
+    async def _answer_orders(self, agent: Agent) -> None:
+        """The crew reads what comes, and goes on after a reboot with what is open."""
+        working: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            async for _ in agent.news.follow():
+                for order in agent.orders.held():
+                    if order.act not in PERSONAL:
+                        continue
+                    if not order.is_open:
+                        if (task := working.pop(order.id, None)) is not None:
+                            task.cancel()  # a crew that ended it itself is past that
+                    elif order.id not in working:
+                        args = msgspec.to_builtins(order.args)
+                        obedience = self._crew.obey(order.act, args, _ByCrew(agent, order))
+                        working[order.id] = tasks.create_task(obedience, name=order.id)
+
     def _observe(self, dt_s: float) -> Position | None:
         return self._sense(dt_s) if self.making else None
 
@@ -170,8 +211,14 @@ class FullDevice:
                 self._tally.fixes += 1
 
         gps = _CountedGps(*gpsd, now_ms=self._now_ms, around=count)
-        agent = Agent(config, gps=gps, firmware=FIRMWARE, now_ms=self._now_ms)
+        agent = Agent(
+            config, gps=gps, firmware=FIRMWARE, now_ms=self._now_ms, clock=self._clock_source
+        )
         return agent
+
+    def _clock_source(self) -> ClockSource:
+        """A clock that is wrong is set by nobody."""
+        return "free" if self.clock_offset_s else clock_source()
 
     def _now_ms(self) -> int:
         return ledger.now_ms() + round(self.clock_offset_s * 1000)
@@ -188,6 +235,20 @@ class FullDevice:
             report=ReportSettings(distance_m=5.0, interval_s=5.0),
             status=StatusSettings(period_s=self._reports.status_period_s),
         )
+
+
+class _ByCrew:
+    """What a crew says to one order; what it has said before a reboot changes nothing."""
+
+    def __init__(self, agent: Agent, order: Order) -> None:
+        self._agent, self._order = agent, order
+
+    def say(self, state: CommandState, detail: str | None = None) -> None:
+        if self._order.can_reach(state):
+            self._agent.orders.answer(self._order.id, state, detail)
+
+    def tick(self, step: int) -> None:
+        self._agent.orders.tick(self._order.id, step)
 
 
 class _CountedGps(Gps):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter, OrderedDict
+from collections import Counter
 from functools import partial
+from typing import Any
 
 from msgspec import structs
 
 from protocols.model import (
     Alarm,
     AlarmKind,
-    Command,
     DutyAct,
     DutyReport,
     Fix,
@@ -20,22 +20,22 @@ from protocols.model import (
     MediaReason,
     Position,
     Reply,
-    ReplyState,
     Status,
 )
 from protocols.native import media, topics
 from protocols.native.topics import Up
 from simulators import camera, ledger
+from simulators.devices.commands import Commands
+from simulators.devices.crew import Crew, Driver
 from simulators.devices.spool import HELD
 from simulators.devices.uplink import FIRMWARE, Uplink, now_s
 from simulators.ledger import Ledger
 from simulators.link import Address
-from simulators.scenario import Reports, Unit
+from simulators.scenario import USUAL_CREWS, Crews, Reports, Unit
 from simulators.sense import Sense
 from simulators.tally import Tally
 
 BEAT_S = 1.0
-MAX_COMMANDS = 256
 
 
 class LightDevice:
@@ -62,6 +62,8 @@ class LightDevice:
         clock_offset_s: float = 0.0,
         duplicates: float = 0.0,
         reordering: float = 0.0,
+        crews: Crews = USUAL_CREWS,
+        driver: Driver | None = None,
     ) -> None:
         self.unit = unit
         self.making = True
@@ -72,6 +74,17 @@ class LightDevice:
         self._sense = sense
         self._rng = rng
         self._duplicates, self._reordering = duplicates, reordering
+        self.crew = Crew(
+            crews, rng, duty=self._report_duty, driver=driver, is_making=lambda: self.making
+        )
+        self._commands = Commands(
+            crew=None if unit.kind == "alarm_box" else self.crew,
+            reply=self._reply,
+            take_picture=self.take_picture,
+            now_ms=self.now_ms,
+            is_set=lambda: not self.clock_offset_s,
+            is_making=lambda: self.making,
+        )
         self._uplink = Uplink(
             unit,
             password=password,
@@ -83,16 +96,16 @@ class LightDevice:
             rng=rng,
             first_connect_within_s=first_connect_within_s,
             now_ms=self.now_ms,
-            on_command=self._take_command,
+            on_command=self._commands.take,
         )
         self._position: Position | None = None
         self._hammered: list[tuple[Alarm, int]] = []
-        self._commands: OrderedDict[str, None] = OrderedDict()
         self._fixes: Counter[int] = Counter()
 
     async def run(self) -> None:
         """Live until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            self._commands.begin(tasks)
             tasks.create_task(self._uplink.run(), name=f"{self.unit.device} link")
             tasks.create_task(self._beat(), name=f"{self.unit.device} beat")
 
@@ -145,9 +158,13 @@ class LightDevice:
         self._uplink.flush()
 
     def duty(self, act: DutyAct) -> None:
-        """Report a change of duty."""
+        """Report a change of duty; a crew that has an incident goes on with that."""
+        if not self.crew.is_busy:
+            self._report_duty(act)
+
+    def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
         self._uplink.keep(
-            Up.DUTY, partial(DutyReport, t=self.now_ms(), act=act, pos=self._position)
+            Up.DUTY, partial(DutyReport, t=self.now_ms(), act=act, ref=ref, pos=self._position)
         )
         self._uplink.flush()
 
@@ -172,30 +189,9 @@ class LightDevice:
         self._hammered.clear()
         await self._uplink.reboot(dark_s)
 
-    def _take_command(self, command: Command) -> None:
-        if command.id in self._commands:
-            return
-        self._commands[command.id] = None
-        if len(self._commands) > MAX_COMMANDS:
-            self._commands.popitem(last=False)
-        if command.exp < self.now_ms():
-            self._answer(command, "refused", detail="expired")
-        elif command.act == "live" or (command.act == "snapshot" and not self._uplink.has_camera):
-            self._answer(command, "refused", detail="not simulated")
-        elif command.act == "snapshot":
-            self._answer(command, "delivered")
-            self.take_picture("command", ref=command.id)
-            self._answer(command, "done")
-        else:
-            self._answer(command, "delivered", "shown", "accepted", "done")
+    def _reply(self, keys: dict[str, Any]) -> None:
+        self._uplink.keep(Up.REPLY, partial(Reply, t=self.now_ms(), **keys))
         self._uplink.flush()
-
-    def _answer(self, command: Command, *states: ReplyState, detail: str | None = None) -> None:
-        for state in states:
-            self._uplink.keep(
-                Up.REPLY,
-                partial(Reply, t=self.now_ms(), cmd=command.id, state=state, detail=detail),
-            )
 
     # What it does by itself.
 

@@ -16,12 +16,13 @@ import msgspec
 import pytest
 import yaml
 
-from gateway.assembly import Assembler
+from gateway.config import Settings
 from gateway.contradictions import SILENT_MS
+from gateway.darkroom import Darkroom
 from gateway.duty import instructed
 from gateway.feeds.envelope import envelope
 from gateway.journal.base import FED_TYPES
-from gateway.media import Media
+from gateway.reserve import Room
 from gateway.unit import Instruction
 from gateway.watch import Watch
 from protocols.cloudevents import event_type, to_json
@@ -154,15 +155,19 @@ async def test_the_events_of_a_day_are_as_described(page: dict[str, Any], tmp_pa
         await watch.look("car-1")
         gate.now += SILENT_MS + 1
         await watch.look("car-1")
-        store = gate.journal.pictures
-        media = Media(
-            store=store,
-            assembler=Assembler(store.folder),
+        darkroom = Darkroom(
+            settings=Settings(),
+            store=gate.journal.pictures,
+            shelf=gate.journal.shelf,
             journal=gate.journal,
+            room=Room(tmp_path, reserve_bytes=1 << 16),
+            metrics=gate.metrics,
+            open_alarms=gate.alarms.open,
             now_ms=lambda: NOW,
         )
-        joining = asyncio.create_task(media.run())
+        joining = asyncio.create_task(darkroom.media.run())
         await gate.journal.wait_beyond(gate.journal.last_cursor)
+        await darkroom.custody.hold("alarm", "car-1:1:p:1", by="Li", note="a trial")
         joining.cancel()
         await asyncio.wait([joining])
         events = [envelope(event) for event in await gate.events()]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +20,34 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from edge.agent import Agent
+from edge.agent import Agent, PositionSource
 from edge.config import Config, PanelSettings
+from protocols.model import Position
 from tests import parts
+from tests.edge.stand_in import config as agent_config
 
 SCREEN: ViewportSize = {"width": 1024, "height": 600}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+CHECKLIST = {
+    "id": "theft",
+    "title": {"zh": "盗窃（正在发生）", "en": "Theft in progress"},
+    "steps": [{"zh": f"第{n}步：控制出口", "en": f"Step {n}: hold the exits"} for n in range(1, 8)],
+}
+INCIDENT = {
+    "incident": "110-4711",
+    "kind": "theft",
+    "address": "芗城区新华北路 108 号金德利超市二楼仓库（近延安北路口）",
+    "lat": 24.5230,
+    "lon": 117.6471,
+    "caller": "138 5960 0471",
+    "text": "报警人称两名男子撬门进入仓库，一人手持撬棍。",
+    "checklist": CHECKLIST,
+}
+HERE = Position(lat=24.5130, lon=117.6471, fix=3, spd=9.0, hdg=90.0)
 
 
 def settings() -> PanelSettings:
@@ -34,9 +56,9 @@ def settings() -> PanelSettings:
 
 
 @contextlib.asynccontextmanager
-async def panelled(config: Config) -> AsyncIterator[Agent]:
+async def panelled(config: Config, *, gps: PositionSource | None = None) -> AsyncIterator[Agent]:
     """An agent whose panel answers."""
-    async with Agent(config) as agent:
+    async with Agent(config, gps=gps) as agent:
         await until_open(port_of(agent))
         yield agent
 
@@ -133,3 +155,36 @@ async def screen(in_browser: Browser) -> AsyncIterator[Screen]:
     yield shown
     await context.close()
     assert shown.errors == []
+
+
+class StandingGps:
+    """A receiver that says where the car is, once."""
+
+    state = "ok"
+
+    def __init__(self, position: Position) -> None:
+        self._position = position
+
+    async def run(self, on_fix: Callable[[Position], None]) -> None:
+        on_fix(self._position)
+        await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def on_patrol(
+    port: int, folder: Path, position: Position = HERE
+) -> AsyncIterator[tuple[Agent, Screen]]:
+    """An agent with a position, and its page."""
+    about = agent_config(port, folder, panel=settings())
+    async with (
+        panelled(about, gps=StandingGps(position)) as agent,
+        browser() as running,
+        screen(running) as panel,
+    ):
+        await panel.open(page_of(agent))
+        yield agent, panel
+
+
+def later() -> int:
+    """When a command that is given now expires (ms)."""
+    return time.time_ns() // 1_000_000 + 600_000

@@ -30,7 +30,6 @@ from tests.edge.stand_in import DEVICE, StandInGateway, config
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 ASKED_FIRST = ("on_duty", "off_duty")
-THEMES = ("night", "dim", "day")
 
 
 @pytest.fixture

@@ -18,8 +18,10 @@ from gateway.api.health import Condition
 from gateway.commands import Commands
 from gateway.config import Settings
 from gateway.configuration import Configurations
+from gateway.custody import Custody
 from gateway.directory import Directory
 from gateway.feeds.stream import LiveFeed
+from gateway.gallery import Gallery
 from gateway.grids import Grid
 from gateway.journal.base import (
     AlarmRecord,
@@ -122,25 +124,6 @@ class Views:
         return {"held": sum(view.get("held", 0) for view in self._views)}
 
 
-class Picture(msgspec.Struct):
-    id: str
-    mime: str
-    state: str
-    of: int
-    received_chunks: int
-    data: bytes | None
-
-
-class Media:
-    """Stands in for pictures."""
-
-    def __init__(self, *pictures: Picture) -> None:
-        self._pictures = {picture.id: picture for picture in pictures}
-
-    async def picture(self, picture_id: str) -> Picture | None:
-        return self._pictures.get(picture_id)
-
-
 class Crews:
     """Stands in for units that are somewhere: as many as are put there."""
 
@@ -210,11 +193,6 @@ LEDGER: list[dict[str, Any]] = [
     {"device": "car-1", "held": 4},
 ]
 GRIDS = [Grid(name="North", polygon=((24.5, 117.6), (24.5, 117.7), (24.6, 117.7), (24.6, 117.6)))]
-PICTURES = (
-    Picture("a" * 64, "image/jpeg", "complete", 1, 1, b"\xff\xd8 picture"),
-    Picture("b" * 64, "text/html", "complete", 1, 1, b"<script>"),
-    Picture("c" * 64, "image/jpeg", "partial", 5, 2, None),
-)
 
 
 @contextlib.asynccontextmanager
@@ -248,6 +226,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             live = LiveViews(ordered, now_s=time.monotonic)
             crews = Crews()
             outlook = Outlook(folder / "map", [], crews, now_ms=lambda: NOW_MS)
+            custody = Custody(shelf=journal.shelf, journal=journal, now_ms=lambda: NOW_MS)
             app = make_app(
                 registry=registry,
                 reader=journal,
@@ -267,10 +246,11 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 outlook=outlook,
                 reports=ArrivalReports(journal, Settings(timezone="Asia/Shanghai")),
                 ledger=Views(LEDGER),
-                media=Media(*PICTURES),
                 snapshots=Snapshots(ordered),
                 live_views=live,
                 now_ms=lambda: NOW_MS,
+                gallery=Gallery(shelf=journal.shelf, custody=custody, now_ms=lambda: NOW_MS),
+                custody=custody,
                 metrics=metrics,
                 condition=lambda: Condition(wrong, ["a warning"], "ok"),
             )

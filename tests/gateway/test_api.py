@@ -214,32 +214,7 @@ async def test_devices_are_shown_as_registered_and_as_they_are_now(gateway: Outw
     assert (await problem(gateway, "GET", "/api/v1/devices/none"))["device"] == "none"
 
 
-# Pictures, ledger, quarantine
-
-
-async def test_a_picture_is_served_and_kept_by_whoever_has_it(gateway: Outward) -> None:
-    path = f"/api/v1/media/{'a' * 64}"
-    async with gateway.request("GET", path) as response:
-        assert await response.read() == b"\xff\xd8 picture"
-        assert response.content_type == "image/jpeg"
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
-        tag = response.headers["ETag"]
-    assert tag == f'"{"a" * 64}"'
-    async with gateway.request("GET", path, headers={"If-None-Match": tag}) as response:
-        assert (response.status, await response.read()) == (304, b"")
-
-
-async def test_bytes_that_claim_to_be_a_page_are_only_bytes(gateway: Outward) -> None:
-    async with gateway.request("GET", f"/api/v1/media/{'b' * 64}") as response:
-        assert response.content_type == "application/octet-stream"
-        assert response.headers["Content-Disposition"] == "attachment"
-
-
-async def test_an_incomplete_picture_says_how_much_has_come(gateway: Outward) -> None:
-    details = await problem(gateway, "GET", f"/api/v1/media/{'c' * 64}")
-    assert (details["status"], details["state"]) == (404, "partial")
-    assert (details["received_chunks"], details["of"]) == (2, 5)
-    assert (await problem(gateway, "GET", f"/api/v1/media/{'d' * 64}"))["status"] == 404
+# Ledger, quarantine
 
 
 async def test_the_ledger_says_what_is_missing(gateway: Outward) -> None:
@@ -356,8 +331,8 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
     app = make_app(
         registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
         commands=gateway.commands, configurations=None, targets=None, units=None, outlook=None,  # type: ignore[arg-type]
-        reports=None, live=None, twins=None, ledger=None, media=None, metrics=None, condition=None,  # type: ignore[arg-type]
-        snapshots=None, live_views=None, now_ms=None,  # type: ignore[arg-type]
+        reports=None, live=None, twins=None, ledger=None, gallery=None, custody=None,  # type: ignore[arg-type]
+        metrics=None, condition=None, snapshots=None, live_views=None, now_ms=None,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
         (route.method, route.resource.canonical)
@@ -384,6 +359,7 @@ async def test_answers_are_as_described(gateway: Outward) -> None:
         "/api/v1/commands": "/api/v1/commands",
         "/api/v1/commands/{id}": "/api/v1/commands/c1",
         "/api/v1/ledger": "/api/v1/ledger",
+        "/api/v1/media": "/api/v1/media",
         "/api/v1/quarantine": "/api/v1/quarantine",
         "/healthz": "/healthz",
         "/readyz": "/readyz",

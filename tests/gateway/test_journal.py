@@ -21,8 +21,9 @@ from gateway.journal.base import (
     EventType,
     Telemetry,
 )
+from gateway.journal.migration import migrate
 from gateway.journal.reading import transaction
-from gateway.journal.sqlite import SqliteJournal, migrate
+from gateway.journal.sqlite import SqliteJournal
 from protocols.model import Fix
 
 DAY_MS = 24 * 3600 * 1000

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
 import sqlite3
 import struct
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from gateway.assembly import Assembler
 from gateway.images import Image, read_header
-from gateway.journal.base import Event
-from gateway.media import Media
 from protocols.native import media
-from tests.gateway.house import NOW, House, house
+from tests.gateway.house import NOW
+from tests.gateway.studio import studio
 
 
 def png(width: int, height: int) -> bytes:
@@ -37,75 +32,19 @@ def jpeg(width: int, height: int) -> bytes:
     return b"\xff\xd8\xff\xe0\x00\x04ab\xff" + frame + b"\xff\xda"
 
 
-class Darkroom:
-    """The pictures of a house, made in a process of their own."""
-
-    def __init__(self, gw: House, *, time_s: float) -> None:
-        self.gw = gw
-        self.store = gw.journal.pictures
-        self.assembler = Assembler(self.store.folder, time_s=time_s)
-        self.media = Media(
-            store=self.store, assembler=self.assembler, journal=gw.journal, now_ms=lambda: NOW
-        )
-        self._seq = 0
-
-    async def send(self, picture: bytes, mime: str = "image/png", ref: str | None = None) -> str:
-        """A device sends a picture, chunk by chunk, the last one first; gives its id."""
-        chunks = list(
-            media.cut(picture, mime, taken=NOW, width_px=64, height_px=48, reason="alarm", ref=ref)
-        )
-        for chunk in reversed(chunks):
-            await self.send_chunk(chunk)
-        return media.picture_id(picture)
-
-    async def send_chunk(self, chunk: dict[str, Any], device: str = "car-1") -> None:
-        """A device sends one chunk."""
-        self._seq += 1
-        message = {"boot": 1, "seq": self._seq, "t": NOW, **chunk}
-        await self.gw.telemetry_of("media", message, device=device)
-        for held in self.gw.chunks:
-            self.media.chunk_held(held)
-        self.gw.chunks.clear()
-
-    async def fed(self, number: int) -> list[Event]:
-        """The events of so many pictures, once they are there."""
-        async with asyncio.timeout(20):
-            while len(events := await self.gw.events("media")) < number:
-                await self.gw.journal.wait_beyond(self.gw.journal.last_cursor)
-        return events
-
-    async def running(self) -> int:
-        """The process, once it runs."""
-        async with asyncio.timeout(10):
-            while self.assembler.process.pid is None:
-                await asyncio.sleep(0.01)
-        return self.assembler.process.pid
-
-
-@contextlib.asynccontextmanager
-async def darkroom(folder: Path, *, time_s: float = 10) -> AsyncIterator[Darkroom]:
-    async with house(folder) as gw:
-        room = Darkroom(gw, time_s=time_s)
-        making = asyncio.create_task(room.media.run())
-        yield room
-        making.cancel()
-        await asyncio.wait([making])
-
-
 async def test_chunks_make_a_picture(tmp_path: Path) -> None:
     picture = png(64, 48) + bytes(range(256)) * 100
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         picture_id = await room.send(picture, ref="x")
         (event,) = await room.fed(1)
         assert (event.data["complete"], event.flags, event.data["ref"]) == (True, (), "x")
-        found = room.store.find(picture_id)
-        assert found is not None
-        assert (found.data, found.state) == (picture, "complete")
+        original = await room.darkroom.gallery.original(picture_id)
+        assert await room.darkroom.gallery.read(original) == picture
 
 
 async def test_chunks_that_lie_make_no_picture_and_spoil_none(tmp_path: Path) -> None:
     (chunk,) = media.cut(png(1, 1), "image/png", taken=NOW, width_px=1, height_px=1, reason="live")
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         await room.send_chunk(chunk | {"data": b"!" * len(png(1, 1))})
         (lie,) = await room.fed(1)
         assert (lie.data["complete"], lie.flags) == (False, ("hash_mismatch",))
@@ -113,9 +52,8 @@ async def test_chunks_that_lie_make_no_picture_and_spoil_none(tmp_path: Path) ->
         await room.fed(2)
         await room.send_chunk(chunk)
         assert [e.data["complete"] for e in await room.fed(3)] == [False, True, True]
-        found = room.store.find(chunk["id"])
-        assert found is not None
-        assert found.data == png(1, 1)
+        original = await room.darkroom.gallery.original(chunk["id"])
+        assert await room.darkroom.gallery.read(original) == png(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +67,7 @@ async def test_chunks_that_lie_make_no_picture_and_spoil_none(tmp_path: Path) ->
 async def test_a_picture_that_is_not_what_it_says_is_kept_and_flagged(
     tmp_path: Path, picture: bytes, mime: str
 ) -> None:
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         await room.send(picture, mime)
         (event,) = await room.fed(1)
         assert (event.data["complete"], event.flags) == (True, ("picture_differs",))
@@ -142,13 +80,13 @@ async def test_a_picture_that_a_crash_interrupted_is_fed_once(
         raise sqlite3.OperationalError("the process ends here")
 
     picture = png(64, 48)
-    async with house(tmp_path) as gw:
-        await Darkroom(gw, time_s=10).send(picture)
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path, works=False) as room:
+        await room.send(picture)
+    async with studio(tmp_path) as room:
         monkeypatch.setattr(room.store, "end", crash)
         await room.fed(1)
         assert room.store.unfinished() == [("car-1", media.picture_id(picture))]
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         async with asyncio.timeout(10):
             while room.store.unfinished():
                 await asyncio.sleep(0.01)
@@ -156,23 +94,23 @@ async def test_a_picture_that_a_crash_interrupted_is_fed_once(
 
 
 async def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         await room.send(png(64, 48))
         await room.fed(1)
         os.kill(await room.running(), signal.SIGKILL)
         await room.send(png(64, 48) + b"another")
         assert [e.data["complete"] for e in await room.fed(2)] == [True, True]
-        assert room.assembler.process.deaths == 1
+        assert room.darkroom.assembler.process.deaths == 1
 
 
 @pytest.mark.slow
 async def test_a_picture_that_the_process_hangs_on_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with darkroom(tmp_path, time_s=3) as room:
+    async with studio(tmp_path, time_s=3) as room:
         await room.send(png(64, 48))
         await room.fed(1)
-        start = room.assembler.process.start
+        start = room.darkroom.assembler.process.start
 
         async def hung() -> asyncio.subprocess.Process:
             process = await start()
@@ -180,7 +118,7 @@ async def test_a_picture_that_the_process_hangs_on_is_set_aside(
             return process
 
         with monkeypatch.context() as patch:
-            patch.setattr(room.assembler.process, "start", hung)
+            patch.setattr(room.darkroom.assembler.process, "start", hung)
             os.kill(await room.running(), signal.SIGSTOP)
             picture_id = await room.send(png(64, 48) + b"bad")
             await room.gw.alarm(seq=1)  # nothing of it waits
@@ -193,7 +131,7 @@ async def test_a_picture_that_the_process_hangs_on_is_set_aside(
 
 
 async def test_a_process_out_of_memory_dies_alone(tmp_path: Path) -> None:
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         await room.send(png(64, 48))
         await room.fed(1)
         pid = await room.running()
@@ -202,11 +140,11 @@ async def test_a_process_out_of_memory_dies_alone(tmp_path: Path) -> None:
         picture = png(64, 48) + bytes(8 * 1024 * 1024)
         await room.send(picture)
         assert (await room.fed(2))[1].data["complete"], "the next process has room for it"
-        assert room.assembler.process.deaths == 1
+        assert room.darkroom.assembler.process.deaths == 1
 
 
 async def test_the_process_ends_with_the_gateway(tmp_path: Path) -> None:
-    async with darkroom(tmp_path) as room:
+    async with studio(tmp_path) as room:
         await room.send(png(64, 48))
         await room.fed(1)
         process = psutil.Process(await room.running())

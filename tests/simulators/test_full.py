@@ -9,13 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from protocols.model import Alarm, Fix, Lane, MediaChunk, Position, Stage
+from protocols.model import (
+    Alarm,
+    Command,
+    DutyReport,
+    Fix,
+    Lane,
+    MediaChunk,
+    Position,
+    Reply,
+    Stage,
+)
 from protocols.native import media
+from protocols.native.topics import Down
 from simulators import camera, ledger
 from simulators.devices.full import FullDevice
 from simulators.ledger import Ledger, Pressed, Receipted, now_ms
 from simulators.link import Address, Relay
-from simulators.scenario import Reports, Unit
+from simulators.scenario import Crews, Reports, Unit
 from simulators.tally import Tally
 from tests.simulators.gateway import Gateway
 
@@ -132,3 +143,69 @@ async def test_no_alarm_leaves_it_before_the_press_is_in_the_ledger(
     assert book.too_early == []
     (window,) = (w for (_, _, lane), w in gateway.windows.items() if lane is Lane.PRIORITY)
     assert window.held_to == 1
+
+
+class Way:
+    """What takes the crew to its incident: it is there when the test says so."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self.called_to: list[tuple[float, float]] = []
+
+    def call_to(self, lat: float, lon: float) -> None:
+        self.called_to.append((lat, lon))
+
+    def let_go(self) -> None:
+        self.arrived.clear()
+
+
+@pytest.mark.slow
+async def test_its_crew_drives_to_an_incident_and_goes_on_with_it_after_a_reboot(
+    broker_port: int, tmp_path: Path
+) -> None:
+    broker, way = Address("127.0.0.1", broker_port), Way()
+
+    def duties() -> list[tuple[str, str | None]]:
+        found = [m for m in gateway.messages.values() if isinstance(m, DutyReport)]
+        return [(report.act, report.ref) for report in found]
+
+    def states() -> list[str]:
+        return [m.state for m in gateway.messages.values() if isinstance(m, Reply)]
+
+    async with (
+        Gateway(broker) as gateway,
+        Ledger(tmp_path / "ledger.jsonl") as book,
+        Relay(broker) as relay,
+    ):
+        device = FullDevice(
+            CAR,
+            password="",
+            relay=relay,
+            folder=tmp_path / "spool",
+            book=book,
+            tally=Tally(),
+            reports=Reports(),
+            sense=lambda _: None,
+            prefix="field",
+            crews=Crews(answer_s=0.02, refuse_share=0.0, on_scene_s=0.05),
+            driver=way,
+            clock_offset_s=-86_400,
+        )
+        living = asyncio.create_task(device.run())
+        await gateway.until(lambda: gateway.presence)
+        args: dict[str, object] = {"incident": "I-7", "kind": "theft", "lat": 24.5, "lon": 117.6}
+        now = now_ms()
+        command = Command(id="c1", act="instruct", t=now, exp=now + 60_000, args=args, sent=now)
+        gateway.publish("full-0001", Down.CMD, command)
+        await gateway.until(lambda: duties() == [("en_route", "I-7")])
+        device.duty("parked")  # it has an incident: that goes on
+        await device.reboot(0)
+        await gateway.until(lambda: duties() == [("en_route", "I-7")] * 2)
+        way.arrived.set()
+        await gateway.until(lambda: "done" in states() and len(duties()) >= 4)
+        living.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await living
+    assert way.called_to == [(24.5, 117.6)] * 2
+    assert duties()[2:] == [("on_scene", "I-7"), ("clear", "I-7")]
+    assert states() == ["delivered", "shown", "accepted", "done"]

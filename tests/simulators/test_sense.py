@@ -23,7 +23,7 @@ def day_of(seed: int) -> Scenario:
 
 
 def tracks(day: Scenario, city: City, dt_s: float = 1.0) -> dict[str, list[Position | None]]:
-    senses = {unit.device: sense(day, city, unit) for unit in scenario.roster(day, city)}
+    senses = {unit.device: sense(day, city, unit).sense for unit in scenario.roster(day, city)}
     return {device: [ask(dt_s) for _ in range(300)] for device, ask in senses.items()}
 
 
@@ -37,7 +37,7 @@ def test_the_same_seed_gives_every_device_the_same_track(city: City) -> None:
 def test_a_device_has_the_same_track_however_the_others_are_asked(city: City) -> None:
     day = day_of(5)
     units = scenario.roster(day, city)
-    first, second = sense(day, city, units[0]), sense(day, city, units[1])
+    first, second = (sense(day, city, unit).sense for unit in units[:2])
     track = []
     for number in range(300):
         track.append(first(1.0))

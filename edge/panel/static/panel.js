@@ -1,22 +1,34 @@
 // The page: what it is made of, and how its parts meet.
 
 import { listen } from "./agent.js";
+import { drawChecklist, stepsLeft } from "./checklist.js";
 import { drawDuty } from "./duty.js";
 import { clock, el, icon, setIcon, setText } from "./dom.js";
-import { drawNotices, showGone } from "./notices.js";
-import { drawReports } from "./reports.js";
-import { drawSos } from "./sos.js";
+import { drawInstruction } from "./instruction.js";
 import { drawLamps } from "./lamps.js";
+import { drawMessages, unread } from "./messages.js";
+import { drawNotices, showGone } from "./notices.js";
+import { choose, instructions, isAnswered } from "./orders.js";
+import { drawReports, notReceived } from "./reports.js";
+import { drawSos } from "./sos.js";
+import { chime } from "./sound.js";
 import { getLanguage, say, setLanguage } from "./words.js";
 
 const THEMES = ["night", "dim", "day"];
 const SIGNS = { night: "moon", dim: "dim", day: "sun" };
-const VIEWS = { reports: drawReports };
+const unanswered = (state) => instructions(state).all.filter((order) => !isAnswered(order));
+// Each view with its drawing, and the number on its tab.
+const VIEWS = {
+  instruction: { draw: drawInstruction, count: (state) => unanswered(state).length },
+  checklist: { draw: drawChecklist, count: stepsLeft },
+  messages: { draw: drawMessages, count: unread },
+  reports: { draw: drawReports, count: notReceived },
+};
 
 const page = (id) => document.getElementById(id);
 let state = null; // as the agent last said
 let version = null;
-let shown = "reports";
+let shown = "instruction";
 const remember = (key, value) => localStorage.setItem(key, value);
 
 function draw() {
@@ -26,7 +38,10 @@ function draw() {
   drawLamps(page("lamps"), state.status);
   drawDuty(page("duty"), state);
   drawNotices(page("notices"), state);
-  for (const [name, drawView] of Object.entries(VIEWS)) drawView(page(`view-${name}`), state);
+  const isCovered = ["sheet", "gone", "lost"].some((id) => !page(id).hidden);
+  for (const [name, view] of Object.entries(VIEWS)) {
+    view.draw(page(`view-${name}`), state, name === shown && !isCovered);
+  }
 }
 
 function drawFrame() {
@@ -37,6 +52,9 @@ function drawFrame() {
   for (const tab of page("tabs").children) {
     tab.setAttribute("aria-selected", tab.dataset.view === shown);
     setText(tab.querySelector(".word"), say(tab.dataset.view));
+    const count = state ? VIEWS[tab.dataset.view].count(state) : 0;
+    tab.querySelector(".badge").hidden = !count;
+    setText(tab.querySelector(".badge"), String(count));
   }
   for (const view of page("views").children) view.hidden = view.id !== `view-${shown}`;
   if (!state) return;
@@ -45,7 +63,7 @@ function drawFrame() {
   setText(page("crew"), crew.length ? crew.join(" ") : say("not_signed_on"));
 }
 
-function choose(name) {
+function show(name) {
   shown = name;
   draw();
 }
@@ -54,8 +72,8 @@ function build() {
   page("theme").append(icon("moon"));
   for (const name of Object.keys(VIEWS)) {
     const tab = el("button", { type: "button", role: "tab", "data-view": name }, icon(name));
-    tab.append(el("span", { class: "word" }));
-    tab.addEventListener("click", () => choose(name));
+    tab.append(el("span", { class: "word" }), el("span", { class: "badge" }));
+    tab.addEventListener("click", () => show(name));
     page("tabs").append(tab);
     page("views").append(el("div", { class: "view", id: `view-${name}` }));
   }
@@ -79,7 +97,16 @@ function take(next) {
   if (version !== null && version !== next.page) location.reload(); // the agent has a newer page
   version = next.page;
   if (!state && !localStorage.getItem("language")) setLanguage(next.lang);
+  const before = state ?? next;
   state = next;
+  const isNew = (order) => !before.orders.some((known) => known.id === order.id);
+  const come = next.orders.filter((order) => order.open && isNew(order));
+  const ordered = come.findLast((order) => order.act === "instruct");
+  if (ordered) {
+    shown = "instruction";
+    choose(null); // it is the newest that has no answer
+  }
+  if (come.length) chime();
   draw();
 }
 

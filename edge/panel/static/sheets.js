@@ -1,6 +1,7 @@
-// What is asked before something is reported: who signs on, and whether to go off duty.
+// What is asked before something is reported: who signs on, whether to go off duty, why one refuses.
 
 import { el, icon, setText } from "./dom.js";
+import { answer } from "./orders.js";
 import { say } from "./words.js";
 
 const MAX_CHARS = 64;
@@ -26,6 +27,17 @@ export function askOffDuty(_, report) {
   open(
     el("div", { class: "ask" }, el("h2", {}, say("off_duty_ask")), el("p", {}, say("off_duty_how"))),
     el("div", { class: "choices" }, key("cancel", close), key("confirm_off_duty", go, "main")),
+  );
+}
+
+const REASONS = ["reason_busy", "reason_far", "reason_car", "reason_other"];
+
+export function askRefusal(order) {
+  const refuse = (reason) => (close(), answer(order, { state: "refused", detail: say(reason) }));
+  open(
+    el("div", { class: "ask" }, el("h2", {}, say("refuse_ask"))),
+    el("div", { class: "choices" }, ...REASONS.map((reason) => key(reason, () => refuse(reason)))),
+    key("cancel", close),
   );
 }
 

@@ -1,0 +1,282 @@
+"""Pictures over HTTP: which there are, what is true of each, their bytes, and legal holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from gateway.api import params
+from gateway.api.parts import Custody, Gallery
+from gateway.api.problems import Problem
+from gateway.api.routes import Route, json_answer, large_json_answer
+from gateway.journal.base import AlarmRecord, Reader
+from gateway.picture_view import PictureAbout, PictureEntry
+from gateway.pictures import (
+    WORTH,
+    Original,
+    PictureDamaged,
+    PictureDeleted,
+    PictureIncomplete,
+    PictureUnknown,
+    Query,
+    ThumbnailMissing,
+)
+from gateway.registry import Role
+from protocols.model import Text
+
+SHOWN_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", "video/mp4"})
+"""What a browser may be told to show, if the bytes are that; anything else is to download."""
+
+_DEVICE = params.text("device", "Pictures of this device alone.")
+_ALARM = params.text("alarm", "Of this alarm: the id that they were sent with.")
+_COMMAND = params.text("command", "For this command.")
+_REASON = params.one_of("reason", "For this reason; any if not given.", ("", *WORTH))
+_SINCE = params.moment("from", "That began to come then or later.", default=params.EARLIEST_MS)
+_UNTIL = params.moment("to", "That began to come before.", default=params.LATEST_MS)
+_BEFORE = params.integer(
+    "before",
+    "A number: what began to come before it. `next` of the page before.",
+    default=params.MAX_CURSOR,
+    low=0,
+    high=params.MAX_CURSOR,
+)
+_LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1000)
+
+T = TypeVar("T")
+
+
+class PicturePage(Struct, frozen=True):
+    """Sendings of pictures, newest first; give ``next`` as ``before`` for older ones."""
+
+    media: list[PictureEntry]
+    next: int | None
+
+
+class HoldOrder(Struct, frozen=True):
+    """Who orders it, and why."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    note: Text | None = None
+
+
+class HoldAnswer(Struct, frozen=True):
+    """What is held, or not any more."""
+
+    held: bool
+    scope: str
+    id: str
+
+
+_decode_order = msgspec.json.Decoder(HoldOrder).decode
+
+
+class PictureRoutes:
+    """Reading pictures and holding them."""
+
+    def __init__(self, reader: Reader, gallery: Gallery, custody: Custody) -> None:
+        self._reader = reader
+        self._gallery = gallery
+        self._custody = custody
+
+    def routes(self) -> list[Route]:
+        """The table."""
+        return [
+            Route(
+                method="GET",
+                path="/api/v1/media",
+                handler=self.page,
+                summary="Pictures as they were sent, newest first.",
+                params=(_DEVICE, _ALARM, _COMMAND, _REASON, _SINCE, _UNTIL, _BEFORE, _LIMIT),
+                answer=PicturePage,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/media/{id}",
+                handler=self.picture,
+                summary="A picture's bytes, by the SHA-256 of the whole, which is checked.",
+                media=("application/octet-stream", *sorted(SHOWN_TYPES)),
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/media/{id}/about",
+                handler=self.about,
+                summary="All that is known of a picture: who sent it, when, why, what it is.",
+                answer=PictureAbout,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/media/{id}/thumbnail",
+                handler=self.thumbnail,
+                summary="A small picture of it, upright, without its metadata.",
+                media=("image/jpeg",),
+            ),
+            *(
+                Route(
+                    method=method,
+                    path=f"/api/v1/{scope}/{{id}}/hold",
+                    handler=handler,
+                    summary=summary,
+                    role=Role.ADMIN,
+                    body=HoldOrder,
+                    answer=HoldAnswer,
+                )
+                for scope, handlers in (
+                    ("media", (self.hold_picture, self.release_picture)),
+                    ("alarms", (self.hold_alarm, self.release_alarm)),
+                )
+                for method, handler, summary in (
+                    ("PUT", handlers[0], f"Delete nothing of it ({scope}) until it is released."),
+                    ("DELETE", handlers[1], f"It ({scope}) may be deleted in its time again."),
+                )
+            ),
+        ]
+
+    async def page(self, request: web.Request) -> web.Response:
+        """A page."""
+        limit, alarm, command = _LIMIT.read(request), _ALARM.read(request), _COMMAND.read(request)
+        if alarm is not None and command is not None:
+            raise Problem(400, "alarm and command: give one of them")
+        since_ms, until_ms = _SINCE.read(request), _UNTIL.read(request)
+        query = Query(
+            device=_DEVICE.read(request),
+            ref=alarm if command is None else command,
+            reason=_REASON.read(request) or None,
+            since_ms=None if since_ms == params.EARLIEST_MS else since_ms,
+            until_ms=None if until_ms == params.LATEST_MS else until_ms,
+        )
+        found = await self._gallery.page(query, _BEFORE.read(request), limit)
+        return await large_json_answer(
+            PicturePage(found, found[-1].no if len(found) == limit else None)
+        )
+
+    async def about(self, request: web.Request) -> web.Response:
+        """All that is known."""
+        return json_answer(await _known(self._gallery.about(request.match_info["id"])))
+
+    async def picture(self, request: web.Request) -> web.Response:
+        """The bytes; they never change, since their hash is their name."""
+        original = await _known(self._gallery.original(request.match_info["id"]))
+        mime = "" if original.found is None else original.found.mime
+        headers = _headers(original.id)
+        if any(tag.value == original.id for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        is_shown = mime in SHOWN_TYPES
+        if not is_shown:
+            headers["Content-Disposition"] = "attachment"
+        return web.Response(
+            body=await _known(self._gallery.read(original)),
+            content_type=mime if is_shown else "application/octet-stream",
+            headers=headers,
+        )
+
+    async def thumbnail(self, request: web.Request) -> web.Response:
+        """A small picture."""
+        picture = request.match_info["id"]
+        data = await _known(self._gallery.thumbnail(picture))
+        return web.Response(
+            body=data, content_type="image/jpeg", headers=_headers(f"{picture}-thumbnail")
+        )
+
+    async def hold_picture(self, request: web.Request) -> web.Response:
+        """Delete it no more."""
+        original = await _known(self._gallery.original(request.match_info["id"]))
+        order = await _order(request)
+        await self._custody.hold("media", original.id, by=order.by, note=order.note)
+        # It may have been deleted in between: then there is nothing to hold.
+        await _known(self._gallery.original(original.id))
+        return json_answer(HoldAnswer(True, "media", original.id))
+
+    async def release_picture(self, request: web.Request) -> web.Response:
+        """It may be deleted again."""
+        return await self._release("media", request.match_info["id"], request)
+
+    async def hold_alarm(self, request: web.Request) -> web.Response:
+        """Delete none of its pictures, those to come neither."""
+        alarm = await self._alarm(request)
+        order = await _order(request)
+        media = alarm.data.get("media")
+        named = [each for each in media if isinstance(each, str)] if isinstance(media, list) else []
+        await self._custody.hold("alarm", alarm.id, by=order.by, note=order.note, media=named)
+        return json_answer(HoldAnswer(True, "alarm", alarm.id))
+
+    async def release_alarm(self, request: web.Request) -> web.Response:
+        """Its pictures may be deleted again."""
+        return await self._release("alarm", request.match_info["id"], request)
+
+    async def _release(self, scope: str, identity: str, request: web.Request) -> web.Response:
+        order = await _order(request)
+        if not await self._custody.release(scope, identity, by=order.by, note=order.note):
+            raise Problem(404, f"{scope} {identity} is not held")
+        return json_answer(HoldAnswer(False, scope, identity))
+
+    async def _alarm(self, request: web.Request) -> AlarmRecord:
+        alarm_id = request.match_info["id"]
+        alarm = await self._reader.alarm(alarm_id)
+        if alarm is None:
+            raise Problem(404, f"there is no alarm {alarm_id}", alarm=alarm_id)
+        return alarm
+
+
+async def _order(request: web.Request) -> HoldOrder:
+    try:
+        return _decode_order(await request.read())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, f"body: {error}") from error
+
+
+def _headers(tag: str) -> dict[str, str]:
+    return {
+        "ETag": f'"{tag}"',
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+
+
+async def _known(asked: Awaitable[T]) -> T:
+    """What was asked for, or the problem that says why it cannot be had."""
+    try:
+        return await asked
+    except PictureUnknown as error:
+        raise Problem(404, f"there is no picture {error}") from error
+    except PictureIncomplete as error:
+        sending = error.sending
+        raise Problem(
+            404,
+            f"the picture is {sending.state}: {sending.received_chunks} of {sending.of}"
+            " chunks have come",
+            state=sending.state,
+            received_chunks=sending.received_chunks,
+            of=sending.of,
+        ) from error
+    except PictureDeleted as error:
+        raise Problem(
+            410, _gone(error), deleted=error.deletion, was=_was(error.original)
+        ) from error
+    except PictureDamaged as error:
+        raise Problem(
+            500,
+            f"the picture is damaged on the gateway's disk and not shown: {error.problem}",
+            damaged=True,
+            id=error.picture,
+        ) from error
+    except ThumbnailMissing as error:
+        raise Problem(404, f"there is no thumbnail: {error}") from error
+
+
+def _gone(error: PictureDeleted) -> str:
+    deletion = error.deletion
+    return f"the picture was deleted by {deletion.by}: {deletion.why}"
+
+
+def _was(original: Original) -> dict[str, object]:
+    found = original.found
+    return {
+        "sha256": original.id,
+        "size": original.size,
+        "mime": None if found is None else found.mime,
+    }
