@@ -249,6 +249,7 @@ class Agent:
             "trouble": spool.trouble or self.orders.file.trouble,
             "gnss": self._gps.state if self._gps is not None else None,
             "cam": self._photographer.health if self._photographer is not None else "none",
+            "pictures": self._photographer.kept if self._photographer is not None else None,
             "pos": self._position_keys(),
             "duty": None if standing is None else msgspec.to_builtins(standing),
             "health": self._health,

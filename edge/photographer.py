@@ -122,6 +122,17 @@ class Photographer:
         """How well the camera sees, for some seconds at least."""
         return self._steady.health
 
+    @property
+    def kept(self) -> dict[str, int]:
+        """What is in memory, and what there was no room for since the start."""
+        ring = self.ring
+        return {
+            "count": len(ring),
+            "bytes": ring.bytes,
+            "dropped": ring.dropped,
+            "not_sent": self.not_sent,
+        }
+
     def note_alarm(self, identity: str, n: int) -> None:
         """An alarm is in the spool, at that place: what was seen before it goes there too, and
         pictures of it are to be taken."""
