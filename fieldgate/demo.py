@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from fieldgate.map.build import of_extract, of_seed
 from fieldgate.processes import Child
 from fieldgate.verification import Proof, verify
 from gateway.registry import Device, Registry, Role
 from simulators import ledger, scenario
+from simulators.city import City, Grid
 from simulators.run import city_of
 
 CATCH_UP_S = 10.0
@@ -62,13 +64,16 @@ async def play(
         env={"FIELDGATE_TOKEN": token, "FIELDGATE_WEBHOOK_SECRET": secret},
     )  # fmt: skip
     async with core:
-        # While the core starts: draw the city, register its devices.
-        units = await asyncio.to_thread(_register, day, folder)
+        # While the core starts: draw the city and its map, register its devices.
+        drawn = await asyncio.to_thread(city_of, day)
+        units = await asyncio.to_thread(_register, day, drawn, folder)
+        await asyncio.to_thread(_lay_map, day, folder / "map")
         webhook = (await core.ready())["webhook"]
         settings = folder / "gateway.toml"
         settings.write_text(
             f'[[webhooks]]\nname = "core"\nurl = {json.dumps(webhook)}\nsecret = "{secret}"\n'
             'types = ["alarm.raised", "alarm.updated", "alarm.stage", "duty", "media"]\n'
+            + "".join(map(_as_toml, drawn.grids))
         )
         settings.chmod(0o600)
         gateway = Child(
@@ -90,9 +95,9 @@ async def play(
     return await verify(folder, ledgers)
 
 
-def _register(day: scenario.Scenario, folder: Path) -> list[scenario.Unit]:
+def _register(day: scenario.Scenario, city: City, folder: Path) -> list[scenario.Unit]:
     """Register the city's devices and keep their passwords for it."""
-    units = scenario.roster(day, city_of(day))
+    units = scenario.roster(day, city)
     devices = [
         Device(id=unit.device, kind=unit.kind, name=unit.name, lat=unit.lat, lon=unit.lon)
         for unit in units
@@ -108,6 +113,18 @@ def _register(day: scenario.Scenario, folder: Path) -> list[scenario.Unit]:
         )
     )
     return units
+
+
+def _lay_map(day: scenario.Scenario, folder: Path) -> None:
+    """The base map of the scenario's city, for the gateway."""
+    if day.city == "synthetic":
+        of_seed(day.seed, folder)
+    else:
+        of_extract(Path(day.city), folder)
+
+
+def _as_toml(grid: Grid) -> str:
+    return f"[[grids]]\nname = {json.dumps(grid.name)}\npolygon = {json.dumps(grid.polygon)}\n"
 
 
 async def _until_played(others: list[Child], city: Child, stop: asyncio.Event) -> None:

@@ -1,18 +1,15 @@
-"""`fieldgate map`: the base map that the gateway serves, and the road graph for reach."""
+"""`fieldgate map`: the base map that the gateway serves, and who reaches what on it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-map_ = typer.Typer(help="The base map.", no_args_is_help=True)
+from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
 
-
-@map_.callback()
-def _group() -> None:
-    """Keep `build` a word of its own while it is the only command."""
+map_ = typer.Typer(help="The base map, and who reaches what on it.", no_args_is_help=True)
 
 
 @map_.command()
@@ -61,3 +58,70 @@ def build(
     typer.echo(f"  road graph {graph.nodes:8,} nodes, {graph.streets:,} streets,"
                f" {graph.length_km:,.1f} km")  # fmt: skip
     typer.echo(f"  {made.attribution} ({made.licence})")
+
+
+@map_.command()
+def reach(
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="GeoJSON: areas and figures.")] = False,
+) -> None:
+    """Show how much of each grid available units reach, and what has been cold for how long."""
+    import json
+
+    answer = gateway(url, token, data).ask("/api/v1/reach")
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    colours = list(answer["grids"][0]["cold"])
+    table = Table("grid", "1 min", "3 min", "5 min", *colours, "cold for", title_justify="left")
+    table.title = f"{len(answer['units'])} units can be sent"
+    for grid in answer["grids"]:
+        within = [grid["within_1"], grid["within_3"], grid["within_5"]]
+        shares = [f"{share:.0%}" for share in (*within, *grid["cold"].values())]
+        table.add_row(grid["name"] or "all", *shares, f"{grid['coldest_s'] / 60:.0f} min")
+    Console().print(table)
+
+
+@map_.command()
+def nearest(
+    lat: Annotated[float, typer.Argument(min=-90, max=90, help="The place, WGS-84.")],
+    lon: Annotated[float, typer.Argument(min=-180, max=180)],
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="So many units at most.")] = 5,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show which units come to a place first, by road."""
+    import json
+
+    query = {"lat": str(lat), "lon": str(lon), "limit": str(limit)}
+    answer = gateway(url, token, data).ask("/api/v1/nearest", query)
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("unit", "state", "by road", "straight", "seen", "")
+    for unit in answer["units"]:
+        table.add_row(*_row(unit))
+    Console().print(table)
+
+
+def _row(unit: dict[str, Any]) -> tuple[str, ...]:
+    seconds = unit["seconds"]
+    return (
+        unit["unit"],
+        unit["state"] or "",
+        "" if seconds is None else f"{seconds // 60:.0f}:{seconds % 60:02.0f}",
+        f"{unit['straight_m']:,.0f} m",
+        f"{unit['age_ms'] / 1000:.0f} s ago",
+        "can be sent" if unit["available"] else "",
+    )

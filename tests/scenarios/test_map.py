@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from fieldgate.cli import app
 from tests.scenarios.whole import Gateway, Terminal
 
 pytestmark = pytest.mark.slow  # whole processes, real time
@@ -36,6 +38,15 @@ async def test_units_on_duty_cover_the_city(tmp_path: Path) -> None:
         assert [unit["unit"] for unit in near] == ["car-1", "car-2"]
         assert near[0]["seconds"] < 90 < near[1]["seconds"]
         assert near[0]["state"] == "vehicle_patrol"
+        shown = CliRunner().invoke(app, ["map", "nearest", "24.502", "117.641", "--data",
+                                         str(gateway.folder), "--limit", "1"])  # fmt: skip
+        assert shown.exit_code == 0, shown.output
+        assert "car-1" in shown.output
+        assert "can be sent" in shown.output
+        assert "car-2" not in shown.output
+        shown = CliRunner().invoke(app, ["map", "reach", "--data", str(gateway.folder)])
+        assert shown.exit_code == 0, shown.output
+        assert "2 units can be sent" in shown.output
 
 
 async def on_patrol(gateway: Gateway, car: str, lat: float, lon: float) -> None:
