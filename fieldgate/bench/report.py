@@ -59,7 +59,18 @@ def _merged(folder: Path, figures: list[Figure], machine: dict[str, str]) -> Mea
     for bench in dict.fromkeys(figure.bench for figure in figures):
         some = [figure for figure in figures if figure.bench == bench]
         measured.runs[bench] = Run(time.strftime("%Y-%m-%d", time.gmtime()), machine, some)
-    order = ("ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware")
+    order = (
+        "ingest",
+        "alarm",
+        "devices",
+        "restart",
+        "disk",
+        "track",
+        "edge",
+        "feed",
+        "firmware",
+        "camera",
+    )
     measured.runs = dict(
         sorted(measured.runs.items(), key=lambda item: (order.index(item[0].split()[0]), item[0]))
     )

@@ -16,6 +16,7 @@ from types import FrameType
 from msgspec import Struct
 
 from fieldgate.bench.alarm import alarm
+from fieldgate.bench.camera import camera
 from fieldgate.bench.devices import devices
 from fieldgate.bench.disk import disk
 from fieldgate.bench.edge import edge
@@ -81,6 +82,7 @@ def benches(choice: Choice) -> dict[str, Bench]:
         "edge": edge,
         "feed": feed,
         "firmware": firmware,
+        "camera": camera,
         "reach": reach,
     }
     return chosen | {k: v for k, v in others.items() if choice.name in ("all", k)}

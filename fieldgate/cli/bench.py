@@ -9,6 +9,7 @@ import typer
 
 BENCHES = (
     "all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware",
+    "camera",
     "reach",
 )  # fmt: skip
 
