@@ -104,11 +104,7 @@ class Custody:
         """Delete pictures, but for those that must stay after all; gives what went."""
         async with self.files:
             deletion = Deletion(t=self._now_ms(), by=by, why=why)
-            went = [
-                each
-                for each in kept
-                if await asyncio.to_thread(self._shelf.doom, each, deletion, guarded)
-            ]
+            went = await asyncio.to_thread(self._shelf.doom, kept, deletion, guarded)
             originals = [await asyncio.to_thread(self._shelf.original, each.id) for each in went]
             await self._bury([(each, deletion) for each in originals if each is not None])
         return went

@@ -17,6 +17,7 @@ from gateway.pictures import (
     PictureUnknown,
     Query,
     Sending,
+    Shown,
     ThumbnailMissing,
 )
 
@@ -72,7 +73,7 @@ class Gallery:
 
     async def page(self, query: Query, before: int, limit: int) -> list[PictureEntry]:
         """Sendings, newest first, below a number."""
-        found = await asyncio.to_thread(self._shelf.page, query, before, limit)
+        found = await asyncio.to_thread(self._shelf.shown, query, before, limit)
         return [await self._entry(each) for each in found]
 
     async def about(self, picture: str) -> PictureAbout:
@@ -158,16 +159,15 @@ class Gallery:
         asked = await self._who_asked(sending.ref)
         return asked if asked is not None and asked.device == sending.device else None
 
-    async def _entry(self, sending: Sending) -> PictureEntry:
+    async def _entry(self, shown: Shown) -> PictureEntry:
+        sending, original, is_held = shown
         view = await self.view(sending)
-        original = await asyncio.to_thread(self._shelf.original, sending.picture)
-        holds = await asyncio.to_thread(self._shelf.holds, sending.picture)
         return PictureEntry(
             **{name: getattr(view, name) for name in SendingView.__struct_fields__},
             id=sending.picture,
             found=None if original is None else original.found,
             thumbnail=_thumbnail(original),
-            held=bool(holds),
+            held=is_held,
             damaged=None if original is None else original.damaged,
             deleted=None if original is None else original.deleted,
         )

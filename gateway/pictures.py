@@ -99,6 +99,14 @@ class Original(Struct, frozen=True, kw_only=True):
     deleted: Deletion | None
 
 
+class Shown(NamedTuple):
+    """A sending in a list, with what is known of its picture."""
+
+    sending: Sending
+    original: Original | None
+    is_held: bool
+
+
 class Query(NamedTuple):
     """Which sendings are asked for; None is any. Times are those of the first chunk's arrival."""
 

@@ -12,6 +12,7 @@ from fieldgate.cli.doctor import doctor
 from fieldgate.cli.edge import edge
 from fieldgate.cli.explain import explain
 from fieldgate.cli.map import map_
+from fieldgate.cli.media import media
 from fieldgate.cli.report import report
 from fieldgate.cli.sim import sim
 from fieldgate.cli.tail import tail
@@ -38,6 +39,7 @@ app.command()(bench)
 app.add_typer(cmd, name="cmd")
 app.add_typer(device, name="device")
 app.add_typer(token, name="token")
+app.add_typer(media, name="media")
 app.add_typer(edge, name="edge")
 app.add_typer(sim, name="sim")
 app.add_typer(report, name="report")

@@ -34,7 +34,20 @@ class Gateway(NamedTuple):
         method: str = "GET",
         body: Any = None,
     ) -> Any:
-        """Its answer; end the command with what it says is wrong."""
+        """Its answer in JSON; end the command with what it says is wrong."""
+        import json
+
+        return json.loads(self.fetch(path, query, method=method, body=body))
+
+    def fetch(
+        self,
+        path: str,
+        query: dict[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: Any = None,
+    ) -> bytes:
+        """The same as bytes."""
         import json
         from urllib.error import HTTPError, URLError
         from urllib.parse import urlencode
@@ -51,7 +64,8 @@ class Gateway(NamedTuple):
         )
         try:
             with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
-                return json.load(response)
+                answer: bytes = response.read()
+                return answer
         except HTTPError as error:
             try:
                 why = json.load(error)["detail"]

@@ -81,7 +81,7 @@ class PictureReader:
 
     def path(self, picture_id: str) -> Path:
         """Where the original lies; its thumbnail beside it, with a suffix."""
-        return self._folder / picture_id[:2] / picture_id
+        return original_path(self._folder, picture_id)
 
     def write(self, picture: Picture, whole: bytes) -> None:
         """The file is there whole or not at all, also after a power cut."""
@@ -274,6 +274,11 @@ def sendings(rows: Sequence[Any]) -> list[Sending]:
     return [Sending(**dict(zip(names, row, strict=True))) for row in rows]
 
 
+def original_path(folder: Path, picture_id: str) -> Path:
+    """Where the original of a picture lies in the folder of pictures."""
+    return folder / picture_id[:2] / picture_id
+
+
 def write_file(path: Path, data: bytes) -> None:
     """The file is there whole or not at all, also after a power cut."""
     path.parent.mkdir(exist_ok=True)
@@ -308,7 +313,7 @@ def bring_forward(db: sqlite3.Connection, folder: Path) -> None:
                 " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?)",
                 (picture, device, *said, state != "partial"),
             )
-            file = folder / picture[:2] / picture
+            file = original_path(folder, picture)
             if state == "complete" and file.exists():
                 since = int(file.stat().st_mtime * 1000)  # nobody has noted when it came
                 db.execute(

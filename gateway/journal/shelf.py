@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.images import Inspection
-from gateway.journal.pictures import SENDINGS, sendings, sync_folders, write_file
+from gateway.journal.pictures import SENDINGS, original_path, sendings, sync_folders, write_file
 from gateway.journal.reading import open_database, transaction
 from gateway.pictures import (
     WORTH,
@@ -26,6 +26,7 @@ from gateway.pictures import (
     Query,
     Release,
     Sending,
+    Shown,
     Usage,
 )
 from protocols.model import MAX_CHUNK_BYTES
@@ -121,6 +122,13 @@ class Shelf:
             self._rows(f"{SENDINGS} WHERE {where} ORDER BY s.no DESC LIMIT ?", *values, limit)
         )
 
+    def shown(self, query: Query, before: int, limit: int) -> list[Shown]:
+        """The same, each with its original, if there is one, and whether it is held."""
+        return [
+            Shown(each, self.original(each.picture), bool(self.holds(each.picture)))
+            for each in self.page(query, before, limit)
+        ]
+
     def usage(self) -> Usage:
         """How much is kept now. Chunks of pictures under way count as full ones."""
         ((count, size),) = self._rows(
@@ -137,7 +145,7 @@ class Shelf:
 
     def path(self, picture: str) -> Path:
         """Where the original lies; its thumbnail beside it, with a suffix."""
-        return self.folder / picture[:2] / picture
+        return original_path(self.folder, picture)
 
     def read(self, picture: str) -> tuple[bytes, str]:
         """The original's bytes, and what is wrong with them: they may not be shown then."""
@@ -250,25 +258,26 @@ class Shelf:
         rows = self._rows(_ABANDONED, *_as_json(guarded), until_ms, reason, limit)
         return [Abandoned(*row) for row in rows]
 
-    def doom(self, kept: Kept, deletion: Deletion, guarded: Guarded) -> bool:
-        """From now on it is gone for who asks; False if it must stay after all.
-
-        That is when it was held, or sent again, since it was looked at.
-        """
-        facts = msgspec.json.encode(deletion), kept.id, kept.worth, kept.since
+    def doom(self, some: Sequence[Kept], deletion: Deletion, guarded: Guarded) -> list[Kept]:
+        """From now on they are gone for who asks; but for those that must stay after all, since
+        they were held, or sent again, after they were looked at. Gives what is gone."""
+        doomed, reason, spared = [], msgspec.json.encode(deletion), _as_json(guarded)
         with self._changing() as db:
-            is_doomed = db.execute(_DOOM, (*_as_json(guarded), *facts)).rowcount
-            if is_doomed:
+            for each in some:
+                facts = reason, each.id, each.worth, each.since
+                if not db.execute(_DOOM, (*spared, *facts)).rowcount:
+                    continue
+                doomed.append(each)
                 db.execute(
                     "UPDATE sending SET gone = 1 WHERE picture = ?1 AND device IN"
                     " (SELECT device FROM picture WHERE id = ?1 AND state = 'complete')",
-                    (kept.id,),
+                    (each.id,),
                 )
                 db.execute(
                     "UPDATE picture SET state = 'deleted' WHERE id = ? AND state = 'complete'",
-                    (kept.id,),
+                    (each.id,),
                 )
-        return bool(is_doomed)
+        return doomed
 
     def doomed(self) -> list[Original]:
         """What is deleted for who asks, and whose files may still be there."""

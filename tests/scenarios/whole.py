@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgpack
 import paho.mqtt.client as paho
@@ -120,7 +120,7 @@ class Terminal:
         self._client.on_message = self._on_message
         self._port = port
 
-    async def __aenter__(self) -> Terminal:
+    async def __aenter__(self) -> Self:
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
         await asyncio.wait_for(self._ready.wait(), 10)

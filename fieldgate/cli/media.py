@@ -1,0 +1,235 @@
+"""`fieldgate media`: which pictures there are, what is true of one, legal holds, the proof."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
+from fieldgate.cli.device import fail
+
+media = typer.Typer(no_args_is_help=True, help="Pictures: list, show, get, verify, hold, release.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The picture's SHA-256.")]
+HeldArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The picture's SHA-256, or the alarm's id.")
+]
+AlarmOption = Annotated[
+    bool, typer.Option("--alarm", help="ID is an alarm: all its pictures, those to come too.")
+]
+ByOption = Annotated[str, typer.Option("--by", help="Who orders it.")]
+NoteOption = Annotated[str | None, typer.Option("--note", help="Why.")]
+
+
+@media.command("list")
+def list_(
+    device: Annotated[str | None, typer.Option(help="Pictures of this device alone.")] = None,
+    alarm: Annotated[str | None, typer.Option(help="Of this alarm.")] = None,
+    command: Annotated[str | None, typer.Option(help="For this command.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="alarm, command, pre_alarm, periodic or live.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Came then or later: RFC 3339, or ms since 1970.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Came before.")] = None,
+    before: Annotated[int | None, typer.Option(help="`next` of the page before.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pictures as they were sent, newest first."""
+    query = {
+        "device": device, "alarm": alarm, "command": command, "reason": reason, "from": since,
+        "to": until, "before": before, "limit": limit,
+    }  # fmt: skip
+    given = {key: str(value) for key, value in query.items() if value is not None}
+    answer = gateway(url, token, data).ask("/api/v1/media", given)
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("came", "device", "reason", "state", "taken", "asked by", "", "id")
+    for each in answer["media"]:
+        asked = each["asked"] or {}
+        table.add_row(
+            _when(each["began"]),
+            each["device"],
+            each["reason"] or "",
+            _state(each),
+            _when(each["taken_corrected"]),
+            asked.get("by") or "",
+            _marks(each),
+            each["id"][:12],
+        )
+    Console().print(table)
+
+
+@media.command()
+def show(
+    picture: IdArgument,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """All that is known of a picture: who sent it, when, why, what it is, who holds it."""
+    about = gateway(url, token, data).ask(f"/api/v1/media/{_quoted(picture)}/about")
+    if as_json:
+        typer.echo(json.dumps(about))
+        return
+    lines = {
+        "sha256": about["sha256"],
+        "state": about["state"],
+        "bytes": about["size"],
+        "is": _is(about["found"] or {}),
+        "damaged": _when(about["damaged"]),
+        "deleted": _told(about["deleted"]),
+    }
+    for name, value in lines.items():
+        if value not in {None, ""}:
+            typer.echo(f"{name:<9} {value}")
+    for hold in about["holds"]:
+        typer.echo(f"held      {_told(hold)}")
+    for each in about["sendings"]:
+        typer.echo(f"sent by   {each['device']}  {each['reason'] or ''} {each['ref'] or ''}")
+        asked = each["asked"]
+        if asked is not None:
+            typer.echo(f"  asked   {_when(asked['t'])}  {asked['act']}  {asked['by'] or ''}")
+        times = ("taken_corrected", "began", "received")
+        for name in times:
+            typer.echo(f"  {name.removesuffix('_corrected'):<9} {_when(each[name]) or 'not known'}")
+        typer.echo(f"  chunks    {each['received_chunks']} of {each['of']}, {each['state']}")
+
+
+@media.command()
+def get(
+    picture: IdArgument,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    thumbnail: Annotated[bool, typer.Option("--thumbnail", help="The small one.")] = False,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a picture's bytes to a file. The original's hash is checked once more, here."""
+    import hashlib
+
+    path = f"/api/v1/media/{_quoted(picture)}{'/thumbnail' if thumbnail else ''}"
+    received = gateway(url, token, data).fetch(path)
+    digest = hashlib.sha256(received).hexdigest()
+    if not thumbnail and digest != picture:
+        fail(f"what came has the SHA-256 {digest}: nothing is written")
+    try:
+        out.write_bytes(received)
+    except OSError as error:
+        fail(f"{out}: {error.strerror}")
+    told = {"file": str(out), "bytes": len(received), "sha256": digest}
+    typer.echo(json.dumps(told) if as_json else f"{out}  {len(received)} bytes")
+
+
+@media.command()
+def verify(
+    data: Annotated[Path, typer.Option(help="The gateway's folder; the gateway may run.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Hash every picture that is kept and hold it against the journal; status 0 if all is well."""
+    import asyncio
+
+    import msgspec
+
+    from fieldgate import picture_check
+
+    try:
+        proof = asyncio.run(picture_check.verify(data))
+    except FileNotFoundError as error:
+        typer.echo(f"fieldgate: {error}", err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(msgspec.json.encode(proof))
+    else:
+        typer.echo(f"kept        {proof.kept}\nsound       {proof.sound}")
+        for name in ("missing", "changed", "unrecorded", "left", "damage"):
+            for each in getattr(proof, name):
+                typer.echo(f"{name:<11} {each}")
+    raise typer.Exit(0 if proof.is_clean else 1)
+
+
+@media.command()
+def hold(
+    identity: HeldArgument,
+    by: ByOption,
+    note: NoteOption = None,
+    alarm: AlarmOption = False,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let nothing be deleted of a picture, or of an alarm, until it is released."""
+    there = gateway(url, token, data)
+    answer = there.ask(_hold_path(identity, alarm), method="PUT", body={"by": by, "note": note})
+    typer.echo(json.dumps(answer) if as_json else f"{identity} is held")
+
+
+@media.command()
+def release(
+    identity: HeldArgument,
+    by: ByOption,
+    note: NoteOption = None,
+    alarm: AlarmOption = False,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let it be deleted in its time again."""
+    there = gateway(url, token, data)
+    answer = there.ask(_hold_path(identity, alarm), method="DELETE", body={"by": by, "note": note})
+    typer.echo(json.dumps(answer) if as_json else f"{identity} is held no more")
+
+
+def _hold_path(identity: str, is_alarm: bool) -> str:
+    return f"/api/v1/{'alarms' if is_alarm else 'media'}/{_quoted(identity)}/hold"
+
+
+def _quoted(identity: str) -> str:
+    from urllib.parse import quote
+
+    return quote(identity, safe=":")
+
+
+def _is(found: dict[str, Any]) -> str:
+    parts = [found.get("mime", "")]
+    if found.get("w"):
+        parts.append(f"{found['w']}x{found['h']}")
+    return " ".join([*parts, *found.get("problems", ())])
+
+
+def _when(millis: int | None) -> str:
+    return "" if millis is None else f"{datetime.fromtimestamp(millis / 1000):%Y-%m-%d %H:%M:%S}"
+
+
+def _told(act: dict[str, Any] | None) -> str:
+    if act is None:
+        return ""
+    return f"{_when(act['t'])}  {act['by']}  {act.get('why') or act.get('note') or ''}"
+
+
+def _state(each: dict[str, Any]) -> str:
+    part = f" {each['received_chunks']}/{each['of']}" if each["state"] == "partial" else ""
+    return f"{each['state']}{part}"
+
+
+def _marks(each: dict[str, Any]) -> str:
+    marks = ("held", each["held"]), ("damaged", each["damaged"])
+    return " ".join(name for name, is_so in marks if is_so)
