@@ -8,11 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgpack
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import ConfigError, Settings, load
+from gateway.feeds.envelope import envelope
 from gateway.grids import Grid
 from gateway.journal.base import Change, Event, EventType
 from gateway.reports.arrivals import HOLDS_MS, Arrivals, UnitArrival
@@ -20,6 +22,7 @@ from gateway.reports.figures import figures, incidents_of, report
 from gateway.reports.gathering import ArrivalReports
 from gateway.reports.shifts import shift_at, shifts_of, zone_of
 from tests.gateway.house import NOW, fix, house
+from tests.scenarios.recount import recount
 
 DEG_PER_M = 1 / 111_195
 SCENE = {"lat": 24.5, "lon": 117.6}
@@ -348,6 +351,18 @@ def test_figures_are_the_same_in_whatever_order_events_come(
     for arrival in again:
         if arrival.near is not None and arrival.dispatched is not None:
             assert arrival.near.at >= arrival.dispatched.at
+
+
+@given(happened=st.lists(HAPPENED, max_size=25))
+def test_who_counts_again_by_the_page_alone_gets_the_same(happened: list[tuple[Any, ...]]) -> None:
+    events = made(happened)
+    found = incidents_of(
+        counted(events), grids=[], shifts=shifts_of("08:00,20:00"), zone=ZoneInfo("UTC")
+    )
+    fed = [msgspec.to_builtins(envelope(event)) for event in events]
+    assert recount(fed) == {
+        each.incident: each.duration_ms for each in found if each.duration_ms is not None
+    }
 
 
 # Through the journal: positions are only read where they are looked for.
