@@ -33,6 +33,7 @@ from edge.sources.camera import Camera
 from edge.sources.gps import Gps
 from edge.sources.power import ClockSource, Health, clock_source, read_health
 from edge.spool import Spool, Spooled
+from edge.still_waiting import follow_again
 from edge.tuning import Tuning
 from protocols.errors import ProtocolError
 from protocols.model import Command, DutyAct, Position, Receipt
@@ -130,6 +131,7 @@ class Agent:
         async with AsyncExitStack() as parts:
             parts.enter_context(self._spool)
             self._outbox.load()
+            follow_again(self._spool, self.config.device, self._tracks, self._reports)
             self._standing.load()
             await parts.enter_async_context(self.orders)
             self._tuning.load()

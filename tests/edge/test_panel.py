@@ -14,6 +14,7 @@ import pytest
 
 from edge.agent import Agent
 from edge.config import PanelSettings, load
+from edge.panel.view import view
 from edge.requests import MAX_BODY_BYTES
 from protocols.errors import FieldInvalid
 from protocols.model import Stage
@@ -271,3 +272,29 @@ def written(folder: Path, table: str) -> Path:
     needed = 'device = "x"\nkind = "phone"\nbroker = { host = "b" }\nspool = { folder = "s" }'
     path.write_text(f"{needed}\n{table}")
     return path
+
+
+async def test_what_waits_is_followed_over_a_restart(broker_port: int, tmp_path: Path) -> None:
+    about = config(parts.free_port(), tmp_path, panel=settings())
+    async with panelled(about) as agent:
+        alarm = agent.press(zone="panel")
+        agent.press(zone="panel")
+        report = agent.duty("en_route", ref="110-1")
+    about = config(broker_port, tmp_path, panel=about.panel)
+    async with panelled(about) as agent, StandInGateway(broker_port):
+        [followed] = agent.alarms()
+        assert (followed.id, followed.steps[0]) == (alarm.id, alarm.steps[0])
+        assert [(track.id, track.act, track.ref) for track in agent.reports()] == [
+            (report, "en_route", "110-1")
+        ]
+        async with asyncio.timeout(10):
+            async for step in followed.follow():
+                if step.stage == "stored":
+                    break
+
+
+async def test_a_silent_alarm_is_not_on_the_screen(agent: Agent) -> None:
+    agent.press("duress", silent=True)
+    agent.press("panic")
+    shown = view(agent)["alarms"]
+    assert [alarm["kind"] for alarm in shown] == ["panic"]  # type: ignore[attr-defined]

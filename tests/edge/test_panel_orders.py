@@ -151,3 +151,24 @@ async def test_the_arrow_points_to_the_caller(
         assert await arrow.is_visible() is (turn is not None)
         if turn is not None:
             assert int(await arrow.get_attribute("data-turn") or -1) == turn
+
+
+async def test_a_call_is_seen_and_an_instruction_comes_before_what_is_asked(
+    broker_port: int, tmp_path: Path
+) -> None:
+    async with (
+        StandInGateway(broker_port) as gateway,
+        on_patrol(broker_port, tmp_path) as (_, panel),
+    ):
+        await gateway.presence(online=True)
+        gateway.command("c-1", later(), "identify", seconds=600)
+        await panel.until_text(".notice.call", "平台正在呼叫本机")
+        await panel.tap("[data-act=on_duty]")
+        await panel.at("#sheet").wait_for()
+        gateway.command("i-1", later(), "instruct", **INCIDENT)
+        await panel.until_text("#view-instruction h2", "盗窃（正在发生）")
+        await panel.at("#sheet").wait_for(state="hidden")
+        await panel.tap("[data-act=on_duty]")
+        await panel.hold("#sos")
+        await panel.at(".alarm").wait_for()
+        await panel.at("#sheet").wait_for(state="hidden")

@@ -5,6 +5,7 @@ import { el, icon, list, setIcon, setText } from "./dom.js";
 import { say } from "./words.js";
 
 const LATE_MS = 10_000; // a report that is connected and not received for so long
+const CALLS = { identify: "instruction", ring_back: "acknowledged" }; // and their signs
 const COMPLAINT_MS = 8000;
 let waitsSince = null;
 let complaint = null; // what went wrong with a key: the arguments of `say`
@@ -35,6 +36,7 @@ function notices({ status }) {
   const told = [];
   if (!status.connected) told.push(["offline", "no_net", say("offline_how"), queue]);
   else if (isLate) told.push(["late", "gateway", say("offline_how"), queue]);
+  for (const call of status.calls) told.push([call, CALLS[call], say(`${call}_how`), ""]);
   if (complaint) told.push(["complaint", "warning", say(...complaint), ""]);
   if (status.trouble) told.push(["disk", "warning", status.trouble, ""]);
   return told;
@@ -46,6 +48,7 @@ function makeNotice() {
 }
 
 function drawNotice(notice, [name, sign, how, count]) {
+  notice.classList.toggle("call", name in CALLS);
   setIcon(notice.children[0], sign);
   setText(notice.children[1].children[0], say(name));
   setText(notice.children[1].children[1], how);

@@ -10,10 +10,12 @@ import { drawMessages, unread } from "./messages.js";
 import { drawNotices, showGone } from "./notices.js";
 import { choose, instructions, isAnswered } from "./orders.js";
 import { drawReports, notReceived } from "./reports.js";
+import { close } from "./sheets.js";
 import { drawSos } from "./sos.js";
 import { chime } from "./sound.js";
 import { getLanguage, say, setLanguage } from "./words.js";
 
+const CALL_MS = 1500; // a call sounds so often
 const THEMES = ["night", "dim", "day"];
 const SIGNS = { night: "moon", dim: "dim", day: "sun" };
 const unanswered = (state) => instructions(state).all.filter((order) => !isAnswered(order));
@@ -90,6 +92,7 @@ function build() {
   });
   const tick = () => setText(page("clock"), clock(Date.now()));
   setInterval(tick, 1000);
+  setInterval(() => state?.status.calls.length && chime(), CALL_MS);
   tick();
 }
 
@@ -105,6 +108,7 @@ function take(next) {
   if (ordered) {
     shown = "instruction";
     choose(null); // it is the newest that has no answer
+    close();
   }
   if (come.length) chime();
   draw();

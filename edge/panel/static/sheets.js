@@ -18,7 +18,7 @@ function open(...children) {
   sheet.hidden = false;
 }
 
-const close = () => (sheet.hidden = true);
+export const close = () => (sheet.hidden = true);
 const key = (word, act, kind = "") =>
   el("button", { type: "button", class: kind, onclick: act }, say(word));
 

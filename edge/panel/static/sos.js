@@ -4,6 +4,7 @@ import { Refused, ask } from "./agent.js";
 import { isOpen } from "./alarms.js";
 import { clock, el, icon, setText } from "./dom.js";
 import { onHold } from "./hold.js";
+import { close } from "./sheets.js";
 import { say } from "./words.js";
 
 const TRY_FOR_MS = 60_000; // an agent that died is back within seconds
@@ -42,6 +43,7 @@ function rest() {
 async function raise() {
   isBusy = true;
   key.dataset.state = "sending";
+  close(); // what becomes of it is to be seen
   navigator.vibrate?.(200);
   tell(["sos_sending"]);
   const until = performance.now() + TRY_FOR_MS;
