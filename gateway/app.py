@@ -338,7 +338,6 @@ async def _serve(
             broker=brokers.private,
         )
         targets = Targets(
-            house.twins,
             devices=registry.devices,
             units=house.units,
             grids=settings.grids,

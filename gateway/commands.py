@@ -329,7 +329,7 @@ class Commands:
         if not self._sending.count(device):
             return
         twin = self._twins.of(device)
-        if self._twins.state(twin) != "online":
+        if self._twins.state(twin) == "offline":  # one that is silent has a connection still
             return
         now = self._now_ms()
         for command_id in self._sending.due(device, self._now_s()):

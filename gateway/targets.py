@@ -8,18 +8,17 @@ from typing import Protocol
 from gateway.grids import Grid, distance_m
 from gateway.order import Addressed, Target
 from gateway.registry import Device
-from gateway.twins import Twin, Twins
+from gateway.unit import UnitRecord
+from gateway.units import NO_UNIT_KINDS
+from gateway.whereabouts import Sight
 from protocols.errors import FieldInvalid
 
 FIX_AGE_S = 900
-"""A device whose last position is older is not taken to be there any more."""
+"""A unit whose last position is older is not taken to be there any more."""
 
 MOST_DEVICES = 1000
 MOST_TOLD = 200
 """So many of those left out are named, the rest counted."""
-
-FIXED = frozenset({"alarm_box"})
-"""Kinds that are no units: an order to all around a place is not for them."""
 
 
 class Units(Protocol):
@@ -28,20 +27,21 @@ class Units(Protocol):
     def devices_of(self, unit: str) -> Sequence[str]:
         """Its devices; none if there is no such unit."""
 
+    def places(self) -> Iterable[tuple[UnitRecord, Sight]]:
+        """Every unit that has a position, with it."""
+
 
 class Targets:
     """Finds a target's devices by what is known now."""
 
     def __init__(
         self,
-        twins: Twins,
         *,
         devices: Callable[[], Iterable[Device]],
         units: Units,
         grids: Sequence[Grid] = (),
         now_ms: Callable[[], int],
     ) -> None:
-        self._twins = twins
         self._devices = devices
         self._grids = {grid.name: grid for grid in grids}
         self._units = units
@@ -75,22 +75,20 @@ class Targets:
 
         found: list[str] = []
         old: list[str] = []
-        unplaced: list[str] = []
-        twins = {twin.device: twin for twin in self._twins}
-        for device in sorted(known):
-            if known[device].kind in FIXED:
-                continue
-            twin = twins.get(device)
-            if twin is None or twin.fix is None or twin.fix.fix == 0:
-                unplaced.append(device)
-            elif is_inside(twin.fix.lat, twin.fix.lon):
-                (found if self._is_fresh(twin) else old).append(device)
+        placed: set[str] = set()
+        for unit, sight in self._units.places():
+            placed.update(unit.devices)
+            if is_inside(sight.lat, sight.lon):
+                is_fresh = self._now_ms() - sight.taken <= FIX_AGE_S * 1000
+                (found if is_fresh else old).extend(d for d in unit.devices if d in known)
         if len(found) > MOST_DEVICES:
             raise FieldInvalid("to", f"is {len(found)} devices, at most {MOST_DEVICES} at once")
-        return Addressed(found, _left_out(old, unplaced))
-
-    def _is_fresh(self, twin: Twin) -> bool:
-        return self._now_ms() - twin.fix_order <= FIX_AGE_S * 1000
+        unplaced = [
+            device
+            for device in sorted(known.keys() - placed)
+            if known[device].kind not in NO_UNIT_KINDS
+        ]
+        return Addressed(sorted(found), _left_out(old, unplaced))
 
 
 def _left_out(old: list[str], unplaced: list[str]) -> list[dict[str, str]]:

@@ -156,10 +156,6 @@ class Twins:
         """All devices that were ever heard."""
         return iter(self._twins)
 
-    def __iter__(self) -> Iterator[Twin]:
-        """All devices' twins."""
-        return iter(self._twins.values())
-
     def restore(self, twin: Twin) -> None:
         """Take a twin back from a checkpoint."""
         self._twins[twin.device] = twin

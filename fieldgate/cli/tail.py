@@ -28,7 +28,7 @@ LINES: dict[str, tuple[str, tuple[str, ...]]] = {
     "unit.arrival": ("bold green", ("unit", "incident", "distance_m")),
     "duty": ("cyan", ("act", "ref", "crew")),
     "presence": ("green", ("online", "kind", "fw", "boot")),
-    "command": ("magenta", ("cmd", "act", "state", "detail")),
+    "command": ("magenta", ("cmd", "act", "state", "step", "by", "cause", "detail")),
     "media": ("blue", ("id", "mime", "size", "reason", "ref")),
     "media.custody": ("blue", ("act", "media", "alarm", "by", "why", "note")),
     "status": ("dim", ("batt", "mains", "net", "gnss", "cam", "clock", "spool")),

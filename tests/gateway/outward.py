@@ -151,6 +151,7 @@ class Outward(msgspec.Struct):
     alarms: Alarms
     commands: Commands
     twins: Twins
+    units: Units
     sent: list[Down]
     url: str
     wrong: list[str]
@@ -235,7 +236,6 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 commands=commands,
                 configurations=configurations,
                 targets=Targets(
-                    twins,
                     devices=registry.devices,
                     units=units,
                     grids=GRIDS,
@@ -264,6 +264,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                     alarms=alarms,
                     commands=commands,
                     twins=twins,
+                    units=units,
                     sent=sent,
                     url=server.url,
                     wrong=wrong,

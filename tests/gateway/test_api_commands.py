@@ -158,6 +158,20 @@ async def test_a_radius_reaches_the_units_whose_last_fix_lies_in_it(gateway: Out
     assert [c["id"] for c in listed["commands"]] == [f"{answer['group']}:car-1"]
 
 
+async def test_of_a_crew_all_devices_are_addressed_where_it_is(gateway: Outward) -> None:
+    gateway.registry.add(Device(id="cam-1", kind="body_camera"))
+    place(gateway, "car-1", 24.55, 117.65)
+    place(gateway, "cam-1", 24.9, 117.9)  # where it was left, an hour ago
+    await gateway.units.bind("u-1", ["car-1", "cam-1"], ["007"], "Li")
+    for to in ({"unit": "u-1"}, {"grid": "North"}):
+        _, answer = await post(gateway, "/api/v1/commands", LOCATE | {"to": to})
+        assert {c["device"] for c in answer["commands"]} == {"cam-1", "car-1"}
+    gateway.registry.revoke("cam-1")
+    _, answer = await post(gateway, "/api/v1/commands", LOCATE | {"to": {"unit": "u-1"}})
+    assert [c["device"] for c in answer["commands"]] == ["car-1"]
+    assert answer["left_out"] == [{"device": "cam-1", "why": "not registered"}]
+
+
 async def test_a_grid_is_one_order_however_often_it_is_asked_for(gateway: Outward) -> None:
     place(gateway, "car-1", 24.55, 117.65)
     place(gateway, "car-2", 24.55, 117.66)

@@ -12,9 +12,11 @@ import msgpack
 import pytest
 
 from gateway.commands import MOST_WAITING
+from gateway.journal import sqlite
 from gateway.journal.base import CommandRecord, Event
+from gateway.journal.rescue import MAIN, MARK
 from gateway.journal.rows import REBUILT
-from gateway.journal.sqlite import SqliteJournal
+from gateway.journal.sqlite import SqliteJournal, migrate
 from gateway.order import (
     Addressed,
     CommandExists,
@@ -29,6 +31,8 @@ from protocols.errors import FieldInvalid
 from protocols.model import Command
 from protocols.native import codec
 from tests.gateway.house import NOW, House, as_json, house
+
+SCHEMA = Path(sqlite.__file__).parent / "schema"
 
 THEFT = Checklist(
     id="theft",
@@ -114,6 +118,10 @@ async def test_a_command_goes_its_way_and_each_step_is_told(gateway: House) -> N
     assert events[0].data["args"] == {"text": "come back"}
     assert [e.data["state"] for e in events] == await states(gateway, record.id)
     assert gateway.commands.waiting_count == 0
+    sample = gateway.metrics.registry.get_sample_value
+    labels = {"act": "text", "state": "done"}
+    assert sample("fieldgate_commands_total", labels) == 1
+    assert sample("fieldgate_command_delivered_seconds_sum", {"act": "text"}) == 0.1
 
 
 async def test_a_command_is_sent_in_the_form_that_the_device_speaks(gateway: House) -> None:
@@ -135,6 +143,15 @@ async def test_an_offline_device_gets_it_when_it_is_back(gateway: House) -> None
     assert await states(gateway, record.id) == ["created"]
     await car.connects(boot=2)
     assert [c.id for c in car.got()] == [record.id]
+
+
+async def test_a_device_that_is_connected_and_silent_gets_it(gateway: House) -> None:
+    box = Car(gateway, "box-1")
+    await box.connects()
+    gateway.now += 3_600_000
+    assert gateway.twins.state(gateway.twins.of("box-1")) == "stale"
+    await gateway.commands.send("box-1", "ring_back", {})
+    assert [c.act for c in box.got()] == ["ring_back"]
 
 
 async def test_nothing_stale_is_sent(gateway: House) -> None:
@@ -417,6 +434,41 @@ async def test_a_damaged_record_is_told_by_its_events(tmp_path: Path) -> None:
         assert told is not None
         assert told.flags == (REBUILT,)
         assert (told.args, told.steps) == (whole.args, whole.steps)
+
+
+async def test_when_the_file_is_rescued_commands_are_told_by_their_events(tmp_path: Path) -> None:
+    async with house(tmp_path) as gateway:
+        car = Car(gateway)
+        await car.connects()
+        record = await gateway.commands.send("car-1", "text", {"text": "words"}, by="Li")
+        await car.says(record.id, "delivered")
+        whole = await gateway.journal.command(record.id)
+    assert whole is not None
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("DELETE FROM command")
+    db.close()
+    (tmp_path / MARK).write_text(f"{MAIN}\n")  # found damaged while it was open
+    path = tmp_path / MAIN
+    content = bytearray(path.read_bytes())
+    content[-4096:] = b"\xa5" * 4096
+    path.write_bytes(content)
+    async with SqliteJournal(tmp_path) as journal:
+        assert journal.put_aside
+        told = await journal.command(record.id)
+        assert told is not None
+        assert (told.args, told.by, told.steps) == (whole.args, whole.by, whole.steps)
+
+
+def test_a_journal_from_before_there_were_commands_takes_them(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / MAIN, isolation_level=None)
+    for step in ("0001.sql", "0002.sql"):
+        connection.executescript((SCHEMA / step).read_text())
+    connection.execute("PRAGMA user_version = 2")
+    connection.execute("INSERT INTO alarm VALUES ('a', 1, 'box-1', 'closed', x'', NULL)")
+    migrate(connection)
+    assert connection.execute("SELECT count(*) FROM command").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM alarm").fetchone() == (1,)
+    connection.close()
 
 
 async def test_commands_are_read_page_by_page(gateway: House) -> None:
