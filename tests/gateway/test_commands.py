@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import pytest
 
 from gateway.commands import MOST_WAITING
-from gateway.journal import sqlite
 from gateway.journal.base import CommandRecord, Event
-from gateway.journal.rescue import MAIN, MARK
-from gateway.journal.rows import REBUILT
-from gateway.journal.sqlite import SqliteJournal, migrate
 from gateway.order import (
     Addressed,
     CommandExists,
@@ -28,11 +22,8 @@ from gateway.order import (
 from gateway.sending import AGAIN_FIRST_S, TURN_S
 from protocols.commands import Checklist, Words
 from protocols.errors import FieldInvalid
-from protocols.model import Command
-from protocols.native import codec
 from tests.gateway.house import NOW, House, as_json, house
-
-SCHEMA = Path(sqlite.__file__).parent / "schema"
+from tests.gateway.terminal import Car, settle
 
 THEFT = Checklist(
     id="theft",
@@ -45,43 +36,6 @@ THEFT = Checklist(
 async def gateway(tmp_path: Path) -> AsyncIterator[House]:
     async with house(tmp_path) as started:
         yield started
-
-
-class Car:
-    """A device by hand: says that it is there, and answers."""
-
-    def __init__(self, gateway: House, device: str = "car-1") -> None:
-        self._house = gateway
-        self.device = device
-        self.seq = 0
-
-    async def connects(self, *, boot: int = 1, payload: bytes | None = None) -> None:
-        presence = payload or msgpack.packb({"online": True, "boot": boot})
-        await self._house.priority.take(self._house.arrival("presence", presence, self.device))
-        await settle(self._house)
-
-    async def leaves(self) -> None:
-        will = msgpack.packb({"online": False, "boot": 1})
-        await self._house.priority.take(self._house.arrival("presence", will, self.device))
-
-    async def says(self, cmd: str, state: str, **keys: Any) -> None:
-        self.seq += 1
-        reply = {"boot": 1, "seq": self.seq, "t": self._house.now, "cmd": cmd, "state": state}
-        payload = msgpack.packb(reply | keys)
-        await self._house.priority.take(self._house.arrival("reply", payload, self.device))
-        await settle(self._house)
-
-    def got(self) -> list[Command]:
-        """The commands sent to it so far."""
-        topic = f"field/v1/{self.device}/dn/cmd"
-        sent = [down for down in self._house.sent if down.topic == topic]
-        return [codec.decode(down.payload, Command) for down in sent]
-
-
-async def settle(gateway: House) -> None:
-    """Let what was handed to the journal be committed, and told."""
-    await gateway.journal.save_states({}, 0)
-    await asyncio.sleep(0)
 
 
 async def states(gateway: House, command_id: str) -> list[str]:
@@ -414,77 +368,6 @@ async def test_who_watches_sees_the_newest_state(gateway: House) -> None:
         newest: CommandRecord = await news.get()
         assert newest.state == "done"
         assert news.empty()
-
-
-async def test_a_damaged_record_is_told_by_its_events(tmp_path: Path) -> None:
-    async with house(tmp_path) as gateway:
-        car = Car(gateway)
-        await car.connects()
-        record = await gateway.commands.send("car-1", "text", {"text": "words"}, by="Li")
-        await car.says(record.id, "delivered")
-        await car.says(record.id, "shown", detail="on the screen")
-        whole = await gateway.journal.command(record.id)
-    assert whole is not None
-    with sqlite3.connect(tmp_path / "journal.db") as db:
-        db.execute("UPDATE command SET body = replace(body, 'words', 'swords')")
-        db.execute("UPDATE command SET body = cast(body AS BLOB)")
-    db.close()
-    async with SqliteJournal(tmp_path) as journal:
-        told = await journal.command(record.id)
-        assert told is not None
-        assert told.flags == (REBUILT,)
-        assert (told.args, told.steps) == (whole.args, whole.steps)
-
-
-async def test_when_the_file_is_rescued_commands_are_told_by_their_events(tmp_path: Path) -> None:
-    async with house(tmp_path) as gateway:
-        car = Car(gateway)
-        await car.connects()
-        record = await gateway.commands.send("car-1", "text", {"text": "words"}, by="Li")
-        await car.says(record.id, "delivered")
-        whole = await gateway.journal.command(record.id)
-    assert whole is not None
-    with sqlite3.connect(tmp_path / "journal.db") as db:
-        db.execute("DELETE FROM command")
-    db.close()
-    (tmp_path / MARK).write_text(f"{MAIN}\n")  # found damaged while it was open
-    path = tmp_path / MAIN
-    content = bytearray(path.read_bytes())
-    content[-4096:] = b"\xa5" * 4096
-    path.write_bytes(content)
-    async with SqliteJournal(tmp_path) as journal:
-        assert journal.put_aside
-        told = await journal.command(record.id)
-        assert told is not None
-        assert (told.args, told.by, told.steps) == (whole.args, whole.by, whole.steps)
-
-
-def test_a_journal_from_before_there_were_commands_takes_them(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / MAIN, isolation_level=None)
-    for step in ("0001.sql", "0002.sql"):
-        connection.executescript((SCHEMA / step).read_text())
-    connection.execute("PRAGMA user_version = 2")
-    connection.execute("INSERT INTO alarm VALUES ('a', 1, 'box-1', 'closed', x'', NULL)")
-    migrate(connection)
-    assert connection.execute("SELECT count(*) FROM command").fetchone() == (0,)
-    assert connection.execute("SELECT count(*) FROM alarm").fetchone() == (1,)
-    connection.close()
-
-
-async def test_commands_are_read_page_by_page(gateway: House) -> None:
-    for number in range(5):
-        device = "car-1" if number % 2 else "box-1"
-        await gateway.commands.send(device, "identify", {}, command_id=f"c{number}")
-    await gateway.commands.cancel("c3")
-    read: dict[str, Any] = {"states": None, "device": None, "group": None, "before": 2**62}
-    page = await gateway.journal.commands(**read, limit=2)
-    assert [r.id for _, r in page] == ["c4", "c3"]
-    page = await gateway.journal.commands(**read | {"before": page[-1][0]}, limit=9)
-    assert [r.id for _, r in page] == ["c2", "c1", "c0"]
-    page = await gateway.journal.commands(**read | {"device": "car-1"}, limit=9)
-    assert [r.id for _, r in page] == ["c3", "c1"]
-    page = await gateway.journal.commands(**read | {"states": {"cancelled"}}, limit=9)
-    assert [r.id for _, r in page] == ["c3"]
 
 
 def test_the_first_wait_is_shorter_than_a_turn() -> None:
