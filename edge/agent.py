@@ -306,17 +306,8 @@ class Agent:
             self.config.camera,
             self._spool,
             wake=self._link.wake,
-            name=self._name_pictures,
             health_changed=self._tuning.hurry,
         )
-
-    def _name_pictures(self, identity: str, pictures: list[str]) -> None:
-        """An alarm is also shown by pictures that were sent for another: told as an addition."""
-        for track in self._tracks.latest():
-            if track.id == identity:
-                keys = {"kind": track.kind, "count": track.count, "of": track.seq}
-                self._put(Up.ALARM, self._now_ms(), {**keys, "media": pictures})
-                self._link.wake()
 
     def _tell_presses(self) -> None:
         """Tell counts that have grown: at most once a second, and not before the last was

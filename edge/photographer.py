@@ -8,7 +8,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -29,7 +29,6 @@ AGAIN_S = 1.0  # for an alarm at once, and then so often
 MAX_ALARMS = 8  # that are photographed at the same time
 MAX_WAITING = 400  # pictures in memory on their way to the spool, beside the ring
 MAX_SENT = 512  # pictures remembered, so that none is sent again for another alarm
-MAX_NAMED = 64  # pictures that one addition to an alarm names
 
 RANKS: dict[MediaReason, Rank] = {
     "command": Rank.COMMAND,
@@ -60,23 +59,22 @@ class _Watch:
     def __init__(self, identity: str, n: int, due_s: list[float]) -> None:
         self.identity, self.n, self.due_s = identity, n, due_s
         self.over_s = self.due_s[-1] + GRACE_S
-        self.shared: list[str] = []  # its pictures that were sent for another alarm
 
 
 class _Waiting(NamedTuple):
-    """A shot on its way to the spool; none when all of its alarm's have been before it."""
+    """A shot on its way to the spool."""
 
     key: tuple[int, int, int, int]
     place: Place
     reason: MediaReason
-    watch: _Watch
-    shot: Shot | None
+    alarm: str
+    shot: Shot
 
 
 class _Sent(NamedTuple):
-    """What a picture was sent for, and the messages that it is."""
+    """What a picture was sent for so far, and the messages that it is."""
 
-    ref: str | None
+    refs: set[str | None]
     place: Place
     chunks: list[Spooled]
 
@@ -84,8 +82,7 @@ class _Sent(NamedTuple):
 class Photographer:
     """Takes pictures while `run` runs, and puts what is to be sent into the spool.
 
-    ``wake``: the spool has something new. ``name``: the alarm (its id) is also shown by these
-    pictures (their ids), which were sent under another alarm's. ``health_changed``: at once.
+    ``wake``: the spool has something new. ``health_changed``: how well the camera sees.
     """
 
     def __init__(
@@ -95,11 +92,10 @@ class Photographer:
         spool: Spool,
         *,
         wake: Callable[[], None],
-        name: Callable[[str, list[str]], None],
         health_changed: Callable[[], None] = lambda: None,
         after_s: Sequence[float] | None = None,
     ) -> None:
-        self._camera, self._spool, self._wake, self._name = camera, spool, wake, name
+        self._camera, self._spool, self._wake = camera, spool, wake
         self._after_s, self._health_changed = after_s or AFTER_S, health_changed
         self._steady = Steady()
         self._settings = settings = settings or CameraSettings(source="given")
@@ -169,22 +165,11 @@ class Photographer:
     ) -> list[Spooled]:
         """Cut the picture into chunks, which are kept until they are receipted. ``about``: what
         else is to be said of it."""
-        chunks = list(
-            media.cut(
-                picture.jpeg,
-                "image/jpeg",
-                taken=picture.taken_ms,
-                width_px=picture.width_px,
-                height_px=picture.height_px,
-                reason=reason,
-                ref=ref,
-                **about,
-            )
-        )
+        chunks = list(_cut(picture, reason, ref, about))
         place = place or Place(RANKS[reason])
         spooled = self._spool.put_all(Up.MEDIA, picture.taken_ms, chunks, place=place)
         if reason != "live":  # no alarm has use of those
-            self._sent[chunks[0]["id"]] = _Sent(ref, place, spooled)
+            self._sent[chunks[0]["id"]] = _Sent({ref}, place, spooled)
         if len(self._sent) > MAX_SENT:
             del self._sent[next(iter(self._sent))]
         self._wake()
@@ -267,18 +252,17 @@ class Photographer:
         self._watches.remove(watch)
         if len(watch.due_s) > 0:
             log.warning("pictures_not_taken alarm=%s count=%d", watch.identity, len(watch.due_s))
-        self._want(watch, "alarm", Rank.REST, None)
 
     # -- keeping ------------------------------------------------------------
 
-    def _want(self, watch: _Watch, reason: MediaReason, rank: Rank, shot: Shot | None) -> None:
+    def _want(self, watch: _Watch, reason: MediaReason, rank: Rank, shot: Shot) -> None:
         """The shot is to be kept for that alarm: in the order of sending, the newest first."""
-        if shot is not None and len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self.not_sent += 1
             return
-        place = Place(rank, watch.n, -shot.number if shot is not None else 0)
+        place = Place(rank, watch.n, -shot.number)
         key = place.rank, -place.alarm, place.order, next(self._order)
-        heapq.heappush(self._waiting, _Waiting(key, place, reason, watch, shot))
+        heapq.heappush(self._waiting, _Waiting(key, place, reason, watch.identity, shot))
         self._filled.set()
 
     async def _keep(self) -> None:
@@ -291,17 +275,33 @@ class Photographer:
             await self._filled.wait()
 
     def _keep_one(self, waiting: _Waiting) -> None:
-        watch, shot, place = waiting.watch, waiting.shot, waiting.place
-        if shot is None:
-            if watch.shared:
-                self._name(watch.identity, watch.shared)
-            return
+        """A picture that was sent before is not sent again: its first chunk tells of one more
+        alarm that it shows, and it goes out as early as that wants."""
+        _, place, reason, alarm, shot = waiting
         sent = self._sent.get(shot.id)
         if sent is None:
-            self.send(shot.picture, waiting.reason, watch.identity, place=place)
+            self.send(shot.picture, reason, alarm, place=place)
             return
-        if sent.ref != watch.identity and len(watch.shared) < MAX_NAMED:
-            watch.shared.append(shot.id)
+        if alarm not in sent.refs:
+            sent.refs.add(alarm)
+            first = next(_cut(shot.picture, reason, alarm, {}))
+            self._spool.put_all(Up.MEDIA, shot.picture.taken_ms, [first], place=place)
+            self._wake()
         if place.rank < sent.place.rank:
             self._spool.move_picture(sent.chunks, place)
             self._sent[shot.id] = sent._replace(place=place)
+
+
+def _cut(
+    picture: Picture, reason: MediaReason, ref: str | None, about: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    return media.cut(
+        picture.jpeg,
+        "image/jpeg",
+        taken=picture.taken_ms,
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+        reason=reason,
+        ref=ref,
+        **about,
+    )

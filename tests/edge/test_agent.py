@@ -177,22 +177,6 @@ async def test_a_change_of_the_camera_s_health_is_told_at_once(
         await gateway.until(lambda: any(s.cam == "covered" for s in gateway.of(Up.STATUS)))
 
 
-async def test_a_picture_of_two_alarms_is_sent_once_and_named_by_the_other(
-    broker_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.photographer.AFTER_S", (0.0,))
-    settings = config(broker_port, tmp_path, camera=CameraSettings(source="unused", per_s=5))
-    async with StandInGateway(broker_port) as gateway, Agent(settings, camera=Counting()) as agent:
-        await gateway.until(lambda: any(s.cam == "ok" for s in gateway.of(Up.STATUS)))
-        pressed = {track.seq: track.id for track in (agent.press("panic"), agent.press("fire"))}
-        [named] = await gateway.until(lambda: [a for a in gateway.of(Up.ALARM) if a.media])
-        chunks = await gateway.until(
-            lambda: [c for c in gateway.of(Up.MEDIA) if c.n == 0 and c.id in named.media]
-        )
-    del pressed[named.of]
-    assert (named.count, {c.ref for c in chunks}) == (1, set(pressed.values()))
-
-
 async def test_a_hammered_button_is_one_alarm_with_a_count(
     broker_port: int, tmp_path: Path
 ) -> None:
