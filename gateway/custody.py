@@ -143,6 +143,8 @@ class Custody:
         if events:
             await self._journal.commit(Change(events=events))
             await asyncio.to_thread(self._shelf.drop_chunks, sendings)
+            for _ in events:
+                self._on_act("abandoned")
 
     # damage ------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from gateway.journal.base import CommandRecord
@@ -74,7 +74,10 @@ class Gallery:
     async def page(self, query: Query, before: int, limit: int) -> list[PictureEntry]:
         """Sendings, newest first, below a number."""
         found = await asyncio.to_thread(self._shelf.shown, query, before, limit)
-        return [await self._entry(each) for each in found]
+        known: dict[str, Asked | None] = {}
+        for ref in {each.sending.ref for each in found if each.sending.reason in ASKED_FOR}:
+            known[ref or ""] = await self._who_asked(ref) if ref else None
+        return [self._entry(each, known) for each in found]
 
     async def about(self, picture: str) -> PictureAbout:
         """All that is known of a picture; raise PictureUnknown."""
@@ -127,7 +130,9 @@ class Gallery:
 
     async def view(self, sending: Sending) -> SendingView:
         """A sending, with who asked for it."""
-        asked = await self.asked(sending)
+        return self._view(sending, await self.asked(sending))
+
+    def _view(self, sending: Sending, asked: Asked | None) -> SendingView:
         taken, now = sending.taken_corrected, self._now_ms()
         received = sending.received
         return SendingView(
@@ -156,12 +161,12 @@ class Gallery:
         """The command that it answers: one that was sent to that device."""
         if sending.reason not in ASKED_FOR or not sending.ref:
             return None
-        asked = await self._who_asked(sending.ref)
-        return asked if asked is not None and asked.device == sending.device else None
+        return _of_device(sending, await self._who_asked(sending.ref))
 
-    async def _entry(self, shown: Shown) -> PictureEntry:
+    def _entry(self, shown: Shown, known: Mapping[str, Asked | None]) -> PictureEntry:
         sending, original, is_held = shown
-        view = await self.view(sending)
+        asked = known.get(sending.ref or "") if sending.reason in ASKED_FOR else None
+        view = self._view(sending, _of_device(sending, asked))
         return PictureEntry(
             **{name: getattr(view, name) for name in SendingView.__struct_fields__},
             id=sending.picture,
@@ -177,6 +182,10 @@ class Gallery:
         if not sendings:
             raise PictureUnknown(picture)
         return await asyncio.to_thread(self._shelf.original, picture), sendings
+
+
+def _of_device(sending: Sending, asked: Asked | None) -> Asked | None:
+    return asked if asked is not None and asked.device == sending.device else None
 
 
 def why_no_thumbnail(original: Original) -> str:

@@ -70,7 +70,7 @@ class Metrics:
         )
         self.custody = Counter(
             "fieldgate_pictures_custody",
-            "Pictures held, released, deleted, damaged, mended",
+            "What became of pictures: held, released, deleted, abandoned, damaged, mended",
             ["act"],
             registry=r,
         )

@@ -207,7 +207,8 @@ class PictureStore(PictureReader):
                 " worth = iif(deleted IS NULL, max(worth, excluded.worth), excluded.worth),"
                 " since = iif(deleted IS NULL, max(since, excluded.since), excluded.since),"
                 " thumbnail = iif(deleted IS NULL, thumbnail, NULL),"
-                " damaged = NULL, deleted = NULL",
+                # Whoever reads it next sees that it is mended, if it was damaged, and tells.
+                " damaged = iif(deleted IS NULL, damaged, NULL), deleted = NULL",
                 (picture.id, picture.size, msgspec.json.encode(found), worth, since),
             )
 

@@ -426,6 +426,8 @@ def _first_cursor(item: Event | Positions) -> int:
 def open_database(path: Path) -> sqlite3.Connection:
     """A connection whose commits survive a power cut."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    # A text in which a bit has flipped is read all the same: its row's checksum tells.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")  # a full disk has no room for these either

@@ -41,7 +41,8 @@ def event_of(
     """The event of a row; None if it is damaged and nothing else tells of it."""
     event = _event(cursor, event_id, body, crc)
     if event is None:
-        row = main.execute("SELECT id, body, crc FROM alarm WHERE id = ?", (event_id,)).fetchone()
+        # By its cursor: the bit that flipped may be one of the id.
+        row = main.execute("SELECT id, body, crc FROM alarm WHERE cursor = ?", (cursor,)).fetchone()
         record = None if row is None else _alarm(*row)
         event = None if record is None else _raising(record, cursor)
     return event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from gateway import darkroom
 from gateway.gallery import by_commands
 from gateway.picture_view import Asked
 from gateway.registry import Role
@@ -315,3 +317,20 @@ async def test_a_command_asks_for_pictures_if_it_is_one_that_does(tmp_path: Path
         )
         assert await who_asked("identify") is None
         assert await who_asked("none") is None
+
+
+async def test_without_opencv_pictures_are_kept_and_the_lack_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(darkroom, "is_possible", lambda: False)
+    async with studio(tmp_path, works=False) as room:
+        (warning,) = room.darkroom.warnings()
+        assert "OpenCV is not installed" in warning
+        working = asyncio.create_task(room.darkroom.run())
+        picture = await sent(room, jpeg())
+        assert (await room.about(picture))["complete"]
+        problem = await room.get(f"/api/v1/media/{picture}/thumbnail", 404)
+        assert "yet" in problem["detail"]
+        working.cancel()
+        await asyncio.wait([working])
+        assert room.darkroom.thumbnailer.process.pid is None
