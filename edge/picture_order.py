@@ -64,14 +64,11 @@ def adopt(db: sqlite3.Connection) -> None:
 
 def in_order(db: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
     """The chunks that wait as n, boot, seq, in the order of sending."""
-    for picture in db.execute(
-        "SELECT first, last FROM picture ORDER BY rank, alarm DESC, place, first"
-    ):
-        yield from db.execute(
-            "SELECT n, boot, seq FROM message WHERE n BETWEEN ? AND ? AND channel = 'media'"
-            " ORDER BY n",
-            picture,
-        )
+    return db.execute(
+        "SELECT n, boot, seq FROM picture CROSS JOIN message"
+        " ON n BETWEEN first AND last AND channel = 'media'"
+        " ORDER BY rank, alarm DESC, place, first, n"
+    )
 
 
 def least(db: sqlite3.Connection) -> list[tuple[int, int, int]]:
