@@ -25,6 +25,7 @@ class Responder:
         self._way: list[Point] = []  # from where it is; empty: it goes its own way
         self._left: Point | None = None  # where it left its own way
         self._is_going_back = False
+        self._is_standing = False
         self.arrived = asyncio.Event()
 
     def call_to(self, lat: float, lon: float) -> None:
@@ -43,10 +44,17 @@ class Responder:
             self.arrived.clear()
             self._way = self._route(here, self._left)
 
+    def stand(self, is_standing: bool) -> None:
+        """Stay where it is, or go on; a call is answered all the same."""
+        self._is_standing = is_standing
+
     def step(self, dt_s: float) -> Truth:
         """The truth after another ``dt_s`` seconds."""
         if self._left is None:
-            self._here = self._mover.step(dt_s)
+            if self._is_standing:
+                self._here = self._here._replace(speed_mps=0.0)
+            else:
+                self._here = self._mover.step(dt_s)
             return self._here
         was = self._way[0]
         self._way = _further(self._way, self._speed_mps * dt_s)

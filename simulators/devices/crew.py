@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from protocols.commands import CommandState
+from protocols.duty import BRINGS, UnitState, is_expected
 from protocols.model import DutyAct
 from simulators.scenario import Crews
 
@@ -15,6 +16,9 @@ LONGEST_WAY_S = 900.0
 """A crew that is not there by then says that it is: the way was shut."""
 
 BUSY = "on another incident"
+
+STANDING = frozenset({UnitState.PARKED, UnitState.ON_SCENE, UnitState.BREAK, UnitState.OFF})
+"""States in which the car stands."""
 
 
 class Driver(Protocol):
@@ -27,6 +31,9 @@ class Driver(Protocol):
 
     def let_go(self) -> None:
         """Go back to what was before."""
+
+    def stand(self, is_standing: bool) -> None:
+        """Stay, or go on."""
 
 
 class Answers(Protocol):
@@ -50,18 +57,30 @@ class Crew:
         manners: Crews,
         rng: random.Random,
         *,
-        duty: Callable[[DutyAct, str], None],
+        duty: Callable[[DutyAct, str | None], None],
         driver: Driver | None,
         is_making: Callable[[], bool],
     ) -> None:
         self._manners, self._rng = manners, rng
-        self._duty, self._driver, self._is_making = duty, driver, is_making
+        self._report, self._driver, self._is_making = duty, driver, is_making
         self._incident: str | None = None
+        self._state: UnitState | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether it has an incident."""
         return self._incident is not None
+
+    def patrol(self, act: DutyAct) -> None:
+        """A key of the day's round: not while there is an incident, nor if it would not fit."""
+        if not self.is_busy and is_expected(self._state, act):
+            self._duty(act)
+
+    def _duty(self, act: DutyAct, incident: str | None = None) -> None:
+        self._state = BRINGS[act]
+        if self._driver is not None:
+            self._driver.stand(self._state in STANDING)
+        self._report(act, incident)
 
     async def obey(self, act: str, args: dict[str, Any], answers: Answers) -> None:
         """An order has come: everything up to its end. To be cancelled with the order."""

@@ -149,8 +149,7 @@ class FullDevice:
 
     def duty(self, act: DutyAct) -> None:
         """Report a change of duty; a crew that has an incident goes on with that."""
-        if not self._crew.is_busy:
-            self._report_duty(act)
+        self._crew.patrol(act)
 
     def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
         if self._agent is not None:

@@ -159,8 +159,7 @@ class LightDevice:
 
     def duty(self, act: DutyAct) -> None:
         """Report a change of duty; a crew that has an incident goes on with that."""
-        if not self.crew.is_busy:
-            self._report_duty(act)
+        self.crew.patrol(act)
 
     def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
         self._uplink.keep(

@@ -58,3 +58,19 @@ def test_one_that_is_called_elsewhere_on_its_way_turns_there(city: City) -> None
     assert away_m(here, second.lat, second.lon) < 0.1
     car.let_go()
     car.let_go()  # once is enough
+
+
+def test_a_car_that_stands_stays_until_it_is_called_or_goes_on(city: City) -> None:
+    car = Responder(fleet.patrol_car(city, 0, random.Random(3)), city.roads)
+    here = car.step(30.0)
+    car.stand(True)
+    there = car.step(600.0)
+    assert (there.lat, there.lon, there.speed_mps) == (here.lat, here.lon, 0.0)
+    place = city.places[5]
+    car.call_to(place.lat, place.lon)
+    assert car.step(5.0).speed_mps > 0
+    car.let_go()
+    while car.step(1.0).speed_mps > 0:
+        pass
+    car.stand(False)
+    assert any(car.step(1.0).speed_mps > 0 for _ in range(120))
