@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import sqlite3
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from gateway.journal import sqlite
 from gateway.journal.migration import migrate
 from gateway.journal.rescue import MAIN, MARK
-from gateway.journal.rows import REBUILT
+from gateway.journal.rows import REBUILT, command_from_events
 from gateway.journal.sqlite import SqliteJournal
+from gateway.order import Ended
+from protocols.commands import NEXT
+from protocols.model import ReplyState
 from tests.gateway.house import House, house
-from tests.gateway.terminal import Car
+from tests.gateway.terminal import Car, settle
 
 SCHEMA = Path(sqlite.__file__).parent / "schema"
 
@@ -95,3 +101,45 @@ async def test_commands_are_read_page_by_page(gateway: House) -> None:
     assert [r.id for _, r in page] == ["c3", "c1"]
     page = await gateway.journal.commands(**read | {"states": {"cancelled"}}, limit=9)
     assert [r.id for _, r in page] == ["c3"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_comes_a_record_is_what_its_events_say(tmp_path: Path, seed: int) -> None:
+    """Orders, answers of every kind, callings back, time and breaks, in any order."""
+    rng = random.Random(seed)
+    async with house(tmp_path) as gateway:
+        car, ids = Car(gateway), list[str]()
+        for number in range(60):
+            match rng.randrange(8):
+                case 0 | 1:
+                    act = rng.choice(("identify", "locate", "snapshot"))
+                    expires_s = rng.choice((1, 60))
+                    record = await gateway.commands.send("car-1", act, {}, expires_s=expires_s)
+                    ids.append(record.id)
+                case 2:
+                    await car.connects(boot=number)
+                case 3:
+                    await car.leaves()
+                case 4:
+                    gateway.now += rng.choice((10, 2000))
+                    gateway.clock_s += rng.choice((1, 20))
+                    gateway.commands.look()
+                    await settle(gateway)
+                case 5 if ids:
+                    with contextlib.suppress(Ended):
+                        await gateway.commands.cancel(rng.choice(ids))
+                case _ if ids:
+                    state = rng.choice(get_args(ReplyState))
+                    step = {"step": rng.randrange(40)} if state == "step" else {}
+                    await car.says(rng.choice(ids), state, **step)
+        await settle(gateway)
+        for command_id in ids:
+            kept = await gateway.journal.command(command_id)
+            assert kept is not None
+            told = command_from_events(gateway.journal._main, command_id)
+            assert told is not None
+            assert (told.steps, told.ticks, told.exp) == (kept.steps, kept.ticks, kept.exp)
+            assert await gateway.commands.find(command_id) == kept
+            for before, after in pairwise(kept.steps):
+                assert after.state in NEXT[before.state]
+        assert gateway.commands.waiting_count == len(gateway.journal.waiting_commands())
