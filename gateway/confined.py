@@ -124,6 +124,8 @@ def confine(*, memory_bytes: int, files: int, file_bytes: int) -> None:
     """
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     os.nice(10)  # alarms first
+    with contextlib.suppress(OSError):  # where there is no /proc to write: it is ended later
+        Path("/proc/self/oom_score_adj").write_text("500")
     for what, wanted in (
         (resource.RLIMIT_AS, used + memory_bytes),
         (resource.RLIMIT_FSIZE, file_bytes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ NO_THUMBNAILS = (
     "no thumbnails are made: OpenCV is not installed (pip install 'fieldgate[pictures]')"
 )
 
+CLOCK_LEAPT = "the clock has leapt forward: no picture is deleted for its age for a day"
+
 
 class Darkroom:
     """Its parts: ``media``, ``gallery`` and ``custody`` are for others to use."""
@@ -40,6 +43,7 @@ class Darkroom:
         metrics: Metrics,
         open_alarms: Callable[[], Sequence[AlarmRecord]],
         now_ms: Callable[[], int],
+        now_s: Callable[[], float] = time.monotonic,
         who_asked: WhoAsked = nobody,
     ) -> None:
         self.assembler = Assembler(store.folder)
@@ -72,6 +76,7 @@ class Darkroom:
             room=room,
             open_alarms=open_alarms,
             now_ms=now_ms,
+            now_s=now_s,
         )
 
     @property
@@ -86,7 +91,8 @@ class Darkroom:
 
     def warnings(self) -> list[str]:
         """What is not as it should be, and costs no alarm."""
-        return [] if is_possible() else [NO_THUMBNAILS]
+        so = (not is_possible(), NO_THUMBNAILS), (self.retention.has_leapt, CLOCK_LEAPT)
+        return [warning for is_so, warning in so if is_so]
 
     async def run(self) -> None:
         """Work for ever."""

@@ -30,7 +30,10 @@ _MP4_BRANDS = {
     b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"dash",
 }  # fmt: skip
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-_TAG_ORIENTATION = 0x0112
+_MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
+_ASCII, _SHORT = 2, 3
+MAX_EXIF_BYTES = 64 * 1024
+MAX_NAME_CHARS = 32
 
 
 class Image(NamedTuple):
@@ -45,6 +48,7 @@ class Inspection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the bytes are. ``mime`` is empty if they are none of MIMES.
 
     ``orientation`` is EXIF's, 1 to 8; from 5 on width and height change places when it is shown.
+    ``camera``: its maker and model, as EXIF says.
     ``problems``: no_dimensions, too_many_pixels, truncated, trailing_bytes, animated,
     too_many_parts.
     """
@@ -53,6 +57,7 @@ class Inspection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     w: int | None = None
     h: int | None = None
     orientation: int = 1
+    camera: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -97,19 +102,25 @@ def inspect(data: bytes) -> Inspection:
     if mime not in DECODED:
         return Inspection(mime=mime)
     look = {"image/png": _png, "image/jpeg": _jpeg, "image/webp": _webp}[mime]
-    width, height, orientation, problems = look(data)
+    width, height, exif, problems = look(data)
     if not width or not height:
         return Inspection(mime=mime, problems=("no_dimensions", *problems))
     if width * height > MAX_PX:
         problems = ("too_many_pixels", *problems)
-    return Inspection(mime=mime, w=width, h=height, orientation=orientation, problems=problems)
+    orientation, camera = _exif(exif)
+    return Inspection(
+        mime=mime, w=width, h=height, orientation=orientation, camera=camera, problems=problems
+    )
 
 
 class _Seen(NamedTuple):
     width: int
     height: int
-    orientation: int
+    exif: bytes
     problems: tuple[str, ...]
+
+
+_NOTHING = _Seen(0, 0, b"", ())
 
 
 def _mime(data: bytes) -> str:
@@ -137,19 +148,19 @@ def _ending(data: bytes, end: int | None) -> tuple[str, ...]:
 def _png(data: bytes) -> _Seen:
     """Chunk by chunk (PNG, second edition, 5.3)."""
     if data[12:16] != b"IHDR" or len(data) < 24:
-        return _Seen(0, 0, 1, ())
+        return _NOTHING
     width, height = struct.unpack_from(">II", data, 16)
-    orientation, end, extra = 1, None, set[str]()
+    exif, end, extra = b"", None, set[str]()
     for count, part in enumerate(_png_chunks(data)):
         if count == MAX_PARTS:
-            return _Seen(width, height, 1, ("too_many_parts",))
+            return _Seen(width, height, exif, ("too_many_parts",))
         if part.kind == b"acTL":
             extra.add("animated")
         elif part.kind == b"eXIf":
-            orientation = _orientation(data[part.start : part.end])
+            exif = data[part.start : min(part.end, part.start + MAX_EXIF_BYTES)]
         elif part.kind == b"IEND":
             end = part.end
-    return _Seen(width, height, orientation, (*extra, *_ending(data, end)))
+    return _Seen(width, height, exif, (*extra, *_ending(data, end)))
 
 
 def _png_chunks(data: bytes) -> Iterator[_Part]:
@@ -166,23 +177,23 @@ def _png_chunks(data: bytes) -> Iterator[_Part]:
 def _jpeg(data: bytes) -> _Seen:
     """From segment to segment up to the end of the image (ITU-T T.81, B.2)."""
     width = height = 0
-    orientation, end = 1, None
+    exif, end = b"", None
     for count, part in enumerate(_jpeg_segments(data)):
         if count == MAX_PARTS:
-            return _Seen(width, height, orientation, ("too_many_parts",))
+            return _Seen(width, height, exif, ("too_many_parts",))
         marker = part.kind
         assert isinstance(marker, int)
         if marker == 0xD9:
             end = part.end
         elif marker == 0xDA and not width:  # the scan, before any frame
-            return _Seen(0, 0, 1, ())
+            return _NOTHING
         elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC} and not width:
             if part.start + 5 > len(data):
-                return _Seen(0, 0, 1, ())
+                return _NOTHING
             height, width = struct.unpack_from(">HH", data, part.start + 1)
         elif marker == 0xE1 and data[part.start : part.start + 6] == b"Exif\0\0":
-            orientation = _orientation(data[part.start + 6 : part.end])
-    return _Seen(width, height, orientation, _ending(data, end))
+            exif = data[part.start + 6 : part.end]
+    return _Seen(width, height, exif, _ending(data, end))
 
 
 def _jpeg_segments(data: bytes) -> Iterator[_Part]:
@@ -206,33 +217,45 @@ def _webp(data: bytes) -> _Seen:
     (size,) = struct.unpack_from("<I", data, 4)
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:
-        return _Seen(0, 0, 1, ())
+        return _NOTHING
     problems = _ending(data, 8 + size + size % 2)
     if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<HH", body, 6)
-        return _Seen(width & 0x3FFF, height & 0x3FFF, 1, problems)
+        return _Seen(width & 0x3FFF, height & 0x3FFF, b"", problems)
     if kind == b"VP8L" and body[0] == 0x2F:
         (bits,) = struct.unpack_from("<I", body, 1)
-        return _Seen((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 1, problems)
+        return _Seen((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, b"", problems)
     if kind == b"VP8X":
         width = int.from_bytes(body[4:7], "little") + 1
         height = int.from_bytes(body[7:10], "little") + 1
         animated = ("animated",) if body[0] & 0x02 else ()
-        return _Seen(width, height, 1, (*animated, *problems))
-    return _Seen(0, 0, 1, ())
+        return _Seen(width, height, b"", (*animated, *problems))
+    return _NOTHING
 
 
-def _orientation(exif: bytes) -> int:
-    """Tag 0x0112 of the first directory (TIFF 6.0); 1 if there is none that can be read."""
+def _exif(exif: bytes) -> tuple[int, str]:
+    """Orientation, and maker and model, by the first directory (TIFF 6.0); 1 and "" if none."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
-        return 1
+        return 1, ""
     (start,) = struct.unpack_from(f"{order}I", exif, 4)
     if start + 2 > len(exif):
-        return 1
+        return 1, ""
+    orientation, names = 1, dict.fromkeys((_MAKE, _MODEL), "")
     (count,) = struct.unpack_from(f"{order}H", exif, start)
     for at in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
-        tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, at)
-        if (tag, kind) == (_TAG_ORIENTATION, 3):
-            return value if 1 <= value <= 8 else 1
-    return 1
+        tag, kind, length = struct.unpack_from(f"{order}HHI", exif, at)
+        (short,) = struct.unpack_from(f"{order}H", exif, at + 8)
+        (there,) = struct.unpack_from(f"{order}I", exif, at + 8)
+        if (tag, kind) == (_ORIENTATION, _SHORT) and 1 <= short <= 8:
+            orientation = short
+        elif tag in names and kind == _ASCII:
+            there = there if length > 4 else at + 8
+            names[tag] = _name(exif[there : there + min(length, MAX_NAME_CHARS)])
+    return orientation, " ".join(filter(None, names.values()))
+
+
+def _name(raw: bytes) -> str:
+    """A stranger's text: what of it can be printed."""
+    text = raw.partition(b"\0")[0].decode("ascii", "replace")
+    return "".join(each for each in text if each.isprintable()).strip()

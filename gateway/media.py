@@ -199,15 +199,16 @@ class Thumbnails:
             await self._thumbnailer.close()
 
     async def _make(self, original: Original) -> None:
-        data, problem = await asyncio.to_thread(self._shelf.read, original.id)
-        found = original.found or Inspection()
-        made = b""
-        if not problem:  # else whoever asks for the picture is told
+        found, data, problem = original.found, b"", ""
+        if found is None or not found.why_not_decoded:
+            data, problem = await asyncio.to_thread(self._shelf.read, original.id)
+        if found is None:
             found = await asyncio.to_thread(inspect, data)
-            for _ in range(TRIES):
-                try:
-                    made = await self._thumbnailer.make(data, found, about=original.id)
-                    break
-                except ProcessFailed:
-                    log.warning("thumbnail_failed", picture=original.id)
+        made = b""
+        for _ in range(TRIES if data and not problem else 0):  # whoever asks is told of damage
+            try:
+                made = await self._thumbnailer.make(data, found, about=original.id)
+                break
+            except ProcessFailed:
+                log.warning("thumbnail_failed", picture=original.id)
         await asyncio.to_thread(self._shelf.keep_thumbnail, original.id, found, made)

@@ -27,6 +27,11 @@ LOOK_EVERY_S = 10.0
 BATCH = 100
 DAY_MS = 24 * 3600 * 1000
 FOREVER_MS = 2**62
+LEAP_MS = 3600 * 1000
+DOUBTED_S = 24 * 3600.0
+"""When the clock has leapt forward a person has a day to set it right: a picture does not come
+back. A new one is made room for all the same."""
+
 SPARED = frozenset({"alarm", "pre_alarm"})
 """A disk that runs out does not shorten the time of these: what is new gives way to them."""
 
@@ -44,6 +49,7 @@ class Retention:
         room: Room,
         open_alarms: Callable[[], Sequence[AlarmRecord]],
         now_ms: Callable[[], int],
+        now_s: Callable[[], float],
     ) -> None:
         self._shelf = shelf
         self._custody = custody
@@ -52,6 +58,9 @@ class Retention:
         self._room = room
         self._open_alarms = open_alarms
         self._now_ms = now_ms
+        self._now_s = now_s
+        self._ahead_ms: float | None = None  # the clock, of the time that has gone by
+        self._leapt_s: float | None = None
         self._was_full = False
         self.newest: Usage | None = None
 
@@ -66,7 +75,8 @@ class Retention:
 
     async def once(self) -> None:
         """Delete what has had its time, then what there is no room for."""
-        for reason, worth in WORTH.items():
+        self._look_at_clock()
+        for reason, worth in () if self.has_leapt else WORTH.items():
             until_ms = self._now_ms() - getattr(self._days, reason) * DAY_MS
             while went := await self._delete(worth, until_ms, by="retention", why=f"{reason}_days"):
                 if went < BATCH:
@@ -75,6 +85,18 @@ class Retention:
         self.newest = await asyncio.to_thread(self._shelf.usage)
         await self._within_budget()
         await self._while_low()
+
+    @property
+    def has_leapt(self) -> bool:
+        """Whether the clock has leapt forward within a day: nothing is old by its word alone."""
+        return self._leapt_s is not None and self._now_s() - self._leapt_s < DOUBTED_S
+
+    def _look_at_clock(self) -> None:
+        ahead_ms = self._now_ms() - self._now_s() * 1000
+        if self._ahead_ms is not None and ahead_ms - self._ahead_ms > LEAP_MS:
+            self._leapt_s = self._now_s()
+            log.warning("clock_leapt", seconds=round((ahead_ms - self._ahead_ms) / 1000))
+        self._ahead_ms = ahead_ms
 
     async def _abandon(self, reason: str, until_ms: int) -> None:
         guarded = self.guarded()

@@ -55,9 +55,12 @@ def animated_png() -> bytes:
 
 
 def turned_jpeg(orientation: int, order: str = ">") -> bytes:
-    """A JPEG whose EXIF says how to hold it."""
+    """A JPEG whose EXIF says how to hold it, and what took it."""
     mark = b"MM" if order == ">" else b"II"
-    exif = b"Exif\0\0" + mark + struct.pack(f"{order}HI", 42, 8)
-    exif += struct.pack(f"{order}HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+    tags = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    tags += struct.pack(f"{order}HHII", 0x010F, 2, 8, 8 + 2 + 36 + 4)  # behind the directory
+    tags += struct.pack(f"{order}HHI4s", 0x0110, 2, 3, b"X1\0\0")
+    exif = b"Exif\0\0" + mark + struct.pack(f"{order}HIH", 42, 8, 3) + tags + bytes(4)
+    exif += b"Ac\x1bme\0\0\0"
     still = encoded(".jpg")
     return still[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + still[2:]

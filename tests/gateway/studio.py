@@ -29,11 +29,13 @@ RESERVE = 16 * 4096
 
 
 class Studio:
-    """``free_bytes`` is what the disk has beside the reserve; ``asked`` the commands there were."""
+    """``free_bytes`` is what the disk has beside the reserve; ``asked`` the commands there were;
+    ``leapt_s`` how far the clock is ahead of the time that has gone by."""
 
     def __init__(self, gw: House, folder: Path, settings: Settings) -> None:
         self.gw = gw
         self.free_bytes = 100 * RESERVE
+        self.leapt_s = 0.0
         self.asked: dict[str, Asked] = {}
         self.room = Room(folder, reserve_bytes=RESERVE, statvfs=self._statvfs)
         self.darkroom = Darkroom(
@@ -45,6 +47,7 @@ class Studio:
             metrics=gw.metrics,
             open_alarms=gw.alarms.open,
             now_ms=lambda: gw.now,
+            now_s=lambda: gw.now / 1000 - self.leapt_s,
             who_asked=self._who_asked,
         )
         self.store = gw.journal.pictures

@@ -34,6 +34,7 @@ def test_a_picture_says_what_it_is(suffix: str, mime: str) -> None:
 def test_a_picture_that_was_held_upright_may_be_announced_as_it_is_shown(order: str) -> None:
     found = inspect(turned_jpeg(6, order))
     assert (found.w, found.h, found.orientation) == (640, 480, 6)
+    assert found.camera == "Acme X1"
     assert found.fits("image/jpeg", 480, 640)
     assert found.fits("image/jpeg", 640, None)
     assert not found.fits("image/jpeg", 640, 640)
@@ -92,3 +93,13 @@ def test_arbitrary_bytes_are_looked_at_without_an_error(
     at = data.draw(st.integers(0, len(picture)))
     inspect(picture[:at] + noise + picture[at + len(noise) :])
     inspect(picture[: data.draw(st.integers(0, 64))] + noise)
+
+
+@given(st.sampled_from([b"MM\0*", b"II*\0"]), st.binary(max_size=200))
+def test_exif_leads_nowhere_it_does_not_reach(order: bytes, noise: bytes) -> None:
+    exif = b"Exif\0\0" + order + noise
+    still = encoded(".jpg")
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    found = inspect(still[:2] + segment + still[2:])
+    assert 1 <= found.orientation <= 8
+    assert found.camera.isprintable()

@@ -306,3 +306,21 @@ async def test_a_picture_that_is_held_or_sent_just_then_is_spared(tmp_path: Path
         )
         assert (went, shelf.doomed()) == ([], [])
         assert on_disk(tmp_path) == 2
+
+
+async def test_a_clock_that_leaps_makes_nothing_old(tmp_path: Path) -> None:
+    async with studio(tmp_path) as room:
+        await sent(room, 1, reason="live")
+        await room.darkroom.retention.once()
+        room.gw.now += 10_000 * DAY_MS
+        room.leapt_s = 10_000 * DAY_MS / 1000
+        await room.darkroom.retention.once()
+        assert await kept(room) == ["live"]
+        assert any("leapt" in each for each in room.darkroom.warnings())
+        room.gw.now += DAY_MS - 1000
+        await room.darkroom.retention.once()
+        assert await kept(room) == ["live"], "a person has a day"
+        room.gw.now += 1000
+        await room.darkroom.retention.once()
+        assert await kept(room) == []
+        assert room.darkroom.warnings() == []
