@@ -211,7 +211,7 @@ def _build(
         who_asked=by_commands(commands.find),
     )
     shots = Shots(now_ms=now_ms, on_left=metrics.pictures_left.inc)
-    ordered = Ordered(commands, shots, twins, now_ms)
+    ordered = Ordered(commands, shots, twins, journal.shelf.sendings, now_ms)
     priority = Pipeline(
         journal=journal,
         ledger=ledger,

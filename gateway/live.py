@@ -157,7 +157,7 @@ class LiveViews:
     def __init__(
         self, ordered: Ordered, *, now_s: Callable[[], float], renew_s: float = RENEW_S
     ) -> None:
-        self._commands, self._shots, self._twins, self._now_ms = ordered
+        self._commands, self._shots, self._twins, _, self._now_ms = ordered
         self._now_s, self._renew_s = now_s, renew_s
         self._watched: dict[str, _Watching] = {}
         self._tasks: asyncio.TaskGroup | None = None

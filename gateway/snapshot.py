@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from gateway.asked import NoPicture, Snapshot
 from gateway.commands import Commands
 from gateway.journal.base import CommandRecord
 from gateway.order import TooManyWaiting
+from gateway.pictures import Sending
 from gateway.shots import Shot, Shots
 from gateway.twins import Twins
 from protocols.commands import CommandState
@@ -20,11 +21,13 @@ MAX_WAITING = 32
 
 
 class Ordered(NamedTuple):
-    """What ordering pictures takes: the order, the way back, and what is known of the device."""
+    """What ordering pictures takes: the order, the way back, what is known of the device, and
+    what was sent before (that blocks: in a thread)."""
 
     commands: Commands
     shots: Shots
     twins: Twins
+    sendings: Callable[[str], Sequence[Sending]]
     now_ms: Callable[[], int]
 
 
@@ -32,7 +35,7 @@ class Snapshots:
     """Asks devices for pictures, and waits for them."""
 
     def __init__(self, ordered: Ordered) -> None:
-        self._commands, self._shots, self._twins, self._now_ms = ordered
+        self._commands, self._shots, self._twins, self._sendings, self._now_ms = ordered
         self._waiting = 0
 
     async def take(self, device: str, *, by: str | None, timeout_ms: int) -> Snapshot:
@@ -61,7 +64,9 @@ class Snapshots:
                         command_id=command,
                     )
                     left_s = (requested + timeout_ms - self._now_ms()) / 1000
-                    return await waiting.answer(changes, left_s)
+                    snapshot = await waiting.answer(changes, left_s)
+                    await self._refuse_known(snapshot)
+                    return snapshot
         except TooManyWaiting as error:
             raise NoPicture("busy", str(error), device=device) from error
         except NoPicture as problem:
@@ -70,6 +75,20 @@ class Snapshots:
             raise
         finally:
             self._waiting -= 1
+
+    async def _refuse_known(self, snapshot: Snapshot) -> None:
+        """Raise NoPicture for bytes that came before the request: no camera makes them twice,
+        unless it is frozen, sees nothing, or shows a still."""
+        sendings = await asyncio.to_thread(self._sendings, snapshot.id)
+        began = min((sent.began for sent in sendings if sent.began), default=snapshot.requested)
+        if began < snapshot.requested:
+            raise NoPicture(
+                "older",
+                "the device has sent the very bytes of an earlier picture: the camera is frozen,"
+                " sees nothing or is none, or the picture is an old one",
+                picture=snapshot.id,
+                began=began,
+            )
 
     def _judged(self, shot: Shot, requested: int) -> Snapshot | NoPicture:
         """The picture, unless it is damaged, or older than the request."""

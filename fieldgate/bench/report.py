@@ -70,6 +70,8 @@ def _merged(folder: Path, figures: list[Figure], machine: dict[str, str]) -> Mea
         "feed",
         "firmware",
         "camera",
+        "reach",
+        "snapshot",
     )
     measured.runs = dict(
         sorted(measured.runs.items(), key=lambda item: (order.index(item[0].split()[0]), item[0]))

@@ -28,6 +28,7 @@ from fieldgate.bench.machine import describe
 from fieldgate.bench.reach import reach
 from fieldgate.bench.restart import restart
 from fieldgate.bench.scale import Scale
+from fieldgate.bench.snapshot import snapshot
 from fieldgate.bench.track import track
 
 Say = Callable[[str], None]
@@ -84,6 +85,7 @@ def benches(choice: Choice) -> dict[str, Bench]:
         "firmware": firmware,
         "camera": camera,
         "reach": reach,
+        "snapshot": snapshot,
     }
     return chosen | {k: v for k, v in others.items() if choice.name in ("all", k)}
 

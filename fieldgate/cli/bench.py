@@ -9,8 +9,7 @@ import typer
 
 BENCHES = (
     "all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware",
-    "camera",
-    "reach",
+    "camera", "reach", "snapshot",
 )  # fmt: skip
 
 

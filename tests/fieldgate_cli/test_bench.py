@@ -25,6 +25,8 @@ INFORMING = (
     "PSS",
     "presses",
     "64-bit",
+    "held by the gateway",
+    "kB a picture",
     "kept up",  # how fast a busy machine is, a quick pass does not judge:
     "keep up",
     "generator was",
@@ -38,6 +40,7 @@ ROWS = {
     "feed": 1,
     "firmware": 4,
     "reach": 3,
+    "snapshot": 3,
 }
 
 

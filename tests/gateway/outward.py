@@ -223,7 +223,13 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 now_s=lambda: 0.0,
             )
             configurations = Configurations(registry, prefix="field", twins=twins, publish=publish)
-            ordered = Ordered(commands, Shots(now_ms=lambda: NOW_MS), twins, lambda: NOW_MS)
+            ordered = Ordered(
+                commands,
+                Shots(now_ms=lambda: NOW_MS),
+                twins,
+                journal.shelf.sendings,
+                lambda: NOW_MS,
+            )
             live = LiveViews(ordered, now_s=time.monotonic)
             crews = Crews()
             outlook = Outlook(folder / "map", [], crews, now_ms=lambda: NOW_MS)

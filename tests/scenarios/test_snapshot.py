@@ -132,10 +132,10 @@ async def test_a_foreign_terminal_that_is_late_wrong_or_answers_twice(tmp_path: 
             # Nobody answers in time, and what comes later answers no other request.
             status, _, body = await foreign.ask("?timeout_ms=300")
             assert (status, json.loads(body)["why"]) == (504, "timed_out")
-            late = (await terminal.receipt(act="snapshot"))["id"]
+            late = (await terminal.command())["id"]
 
             asking = asyncio.create_task(foreign.ask())
-            command = (await terminal.receipt(act="snapshot"))["id"]
+            command = (await terminal.command())["id"]
             foreign.reply(command, "delivered")
             foreign.picture(draw_jpeg(1, 1), late, now_ms())
             foreign.picture(draw_jpeg(2, 2), command, now_ms() - 60_000)  # an old one
@@ -149,10 +149,18 @@ async def test_a_foreign_terminal_that_is_late_wrong_or_answers_twice(tmp_path: 
             assert headers["Fieldgate-Command"] == command
 
             asking = asyncio.create_task(foreign.ask("?timeout_ms=1500"))
-            command = (await terminal.receipt(act="snapshot"))["id"]
+            command = (await terminal.command())["id"]
             foreign.picture(draw_jpeg(4, 4), command, now_ms() - 60_000)
             status, _, body = await asking
             assert (status, json.loads(body)["why"]) == (502, "older")
+
+            # The bytes of before, which the terminal calls new.
+            asking = asyncio.create_task(foreign.ask())
+            command = (await terminal.command())["id"]
+            foreign.picture(right, command, now_ms())
+            status, _, body = await asking
+            assert (status, json.loads(body)["why"]) == (502, "older")
+            assert "very bytes" in json.loads(body)["detail"]
 
             terminal.send("presence", {"online": False, "boot": 1})
             await gateway.wait_for(2, "presence")
