@@ -17,6 +17,8 @@ from protocols.commands import (
     Identify,
     Live,
     Locate,
+    RingBack,
+    Snapshot,
     args_of,
 )
 from protocols.errors import FieldInvalid
@@ -31,14 +33,15 @@ Reply = dict[str, Any]
 
 
 class Commands:
-    """``reply`` keeps the keys of a reply and sends it; ``crew``: None for a box."""
+    """``reply`` keeps the keys of a reply and sends it; ``crew``: None for a box;
+    ``take_picture``: None without a camera."""
 
     def __init__(
         self,
         *,
         crew: Crew | None,
         reply: Callable[[Reply], None],
-        take_picture: Callable[[MediaReason, str], None],
+        take_picture: Callable[[MediaReason, str], None] | None,
         now_ms: Callable[[], int],
         is_set: Callable[[], bool],
         is_making: Callable[[], bool],
@@ -79,14 +82,17 @@ class Commands:
         work: Coroutine[Any, Any, None]
         if command.act in PERSONAL and self._crew is not None:
             work = self._crew.obey(command.act, command.args, _ByCrew(self, command.id))
-        elif isinstance(args, Live):
-            work = self._live(command.id, args)
+        elif isinstance(args, Live) and self._take_picture is not None:
+            work = self._live(command.id, args, self._take_picture)
         elif isinstance(args, (Locate, Identify)):  # it reports each second as it is
             work = self._last(command.id, args.seconds)
-        elif command.act in {"snapshot", "ring_back", "cancel"}:
+        elif isinstance(args, Snapshot) and self._take_picture is not None:
             self.say(command.id, CommandState.DELIVERED)
-            if command.act == "snapshot":
-                self._take_picture("command", command.id)
+            self._take_picture("command", command.id)
+            self.say(command.id, CommandState.DONE)
+            return
+        elif isinstance(args, (Cancel, RingBack)):
+            self.say(command.id, CommandState.DELIVERED)
             if isinstance(args, Cancel):
                 self._cancel(args.id)
             self.say(command.id, CommandState.DONE)
@@ -106,13 +112,15 @@ class Commands:
             self.say(identity, CommandState.FAILED if begun else CommandState.REFUSED, "cancelled")
         self._seen[identity] = None  # should it still come
 
-    async def _live(self, identity: str, live: Live) -> None:
+    async def _live(
+        self, identity: str, live: Live, take: Callable[[MediaReason, str], None]
+    ) -> None:
         self.say(identity, CommandState.ACCEPTED)
         fps = min(live.fps, LIVE_FPS)
         for _ in range(max(1, int(live.seconds * fps))):
             if not self._is_making():
                 return
-            self._take_picture("live", identity)
+            take("live", identity)
             await asyncio.sleep(1 / fps)
         self.say(identity, CommandState.DONE)
 

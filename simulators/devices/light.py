@@ -77,14 +77,6 @@ class LightDevice:
         self.crew = Crew(
             crews, rng, duty=self._report_duty, driver=driver, is_making=lambda: self.making
         )
-        self._commands = Commands(
-            crew=None if unit.kind == "alarm_box" else self.crew,
-            reply=self._reply,
-            take_picture=self.take_picture,
-            now_ms=self.now_ms,
-            is_set=lambda: not self.clock_offset_s,
-            is_making=lambda: self.making,
-        )
         self._uplink = Uplink(
             unit,
             password=password,
@@ -96,7 +88,15 @@ class LightDevice:
             rng=rng,
             first_connect_within_s=first_connect_within_s,
             now_ms=self.now_ms,
-            on_command=self._commands.take,
+            on_command=lambda command: self._commands.take(command),  # noqa: PLW0108 - made next
+        )
+        self._commands = Commands(
+            crew=None if unit.kind == "alarm_box" else self.crew,
+            reply=self._reply,
+            take_picture=self.take_picture if self._uplink.has_camera else None,
+            now_ms=self.now_ms,
+            is_set=lambda: not self.clock_offset_s,
+            is_making=lambda: self.making,
         )
         self._position: Position | None = None
         self._hammered: list[tuple[Alarm, int]] = []

@@ -308,6 +308,18 @@ async def test_a_crew_drives_to_its_incident_works_off_the_list_and_takes_one_at
     assert {report.ref for report in reports} == {"I-7"}
 
 
+async def test_a_box_has_no_crew_and_no_camera(broker: Address, book: Ledger) -> None:
+    box = Unit(device="car-1", kind="alarm_box", name="Box 1", grid=0, lat=24.5, lon=117.6)
+    async with Gateway(broker) as gateway, Street(broker, book, unit=box).alive():
+        await gateway.until(lambda: gateway.presence)
+        order(gateway, "c1", "ring_back")
+        order(gateway, "c2", "live")
+        order(gateway, "c3", "instruct", **INSTRUCT)
+        await gateway.until(lambda: states(gateway, "c3"))
+    assert states(gateway, "c1") == ["delivered", "done"]
+    assert states(gateway, "c2") == states(gateway, "c3") == ["refused: unknown act"]
+
+
 async def test_pictures_on_order_a_cancel_and_a_crew_that_refuses(
     broker: Address, book: Ledger
 ) -> None:
