@@ -59,7 +59,7 @@ async def play(
     with Registry(folder) as registry:
         token = registry.add_token(Role.DISPATCHER, "demo")
     core = Child(
-        "core", "sim", "core", "--json", "--gateway", f"http://{http}",
+        "core", "sim", "core", "--json", "--instruct", "--gateway", f"http://{http}",
         "--data", str(folder / "core"), "--ledger", str(ledgers[1]), logs=logs,
         env={"FIELDGATE_TOKEN": token, "FIELDGATE_WEBHOOK_SECRET": secret},
     )  # fmt: skip

@@ -30,6 +30,7 @@ from yarl import URL
 from protocols.cloudevents import BATCH_CONTENT_TYPE, event_type
 from simulators import ledger
 from simulators.incidents import NEXT, Alarm, Answer, Incident, Incidents
+from simulators.instructions import Instructions
 from simulators.ledger import Ledger, now_ms
 from simulators.link import Address
 
@@ -97,7 +98,8 @@ class DispatchCore:
     """Takes alarms by webhook or from the stream; answers each until the gateway has taken it.
 
     An alarm is answered only after its incident is durable. Self-tests (kind
-    ``test``) count as dispatched but open no incident.
+    ``test``) count as dispatched but open no incident. ``instructs``: with its
+    acceptance the nearest car is sent there.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class DispatchCore:
         accept_after_s: float = 1.0,
         acknowledge_after_s: float = 3.0,
         close_after_s: float = 10.0,
+        instructs: bool = False,
     ) -> None:
         self._listen = listen
         self._gateway = gateway.rstrip("/")
@@ -127,6 +130,10 @@ class DispatchCore:
             Answer.ACKNOWLEDGE: acknowledge_after_s,
             Answer.CLOSE: close_after_s,
         }
+        self._instructs = instructs
+        self._instructions: Instructions
+        self._tasks: asyncio.TaskGroup
+        self._instructing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._rng = random.Random()
         self._failures: Counter[int] = Counter()
@@ -147,12 +154,13 @@ class DispatchCore:
                     timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
                 )
             )
+            self._instructions = Instructions(self._http, self._gateway)
             await self._serve(parts)
-            tasks = await parts.enter_async_context(asyncio.TaskGroup())
+            self._tasks = tasks = await parts.enter_async_context(asyncio.TaskGroup())
             running = [tasks.create_task(self._answer_all(), name="answers")]
             if self._secret is None:
                 running.append(tasks.create_task(self._follow_stream(), name="stream"))
-            parts.callback(lambda: [task.cancel() for task in running])
+            parts.callback(lambda: [task.cancel() for task in [*running, *self._instructing]])
             self._parts = parts.pop_all()
         return self
 
@@ -289,6 +297,11 @@ class DispatchCore:
         self._failures.pop(incident.number, None)
         if answer is Answer.ACKNOWLEDGE:
             await self._book.write(ledger.Acknowledged(id=incident.alarm, at=now_ms()))
+        if answer is Answer.ACCEPT and self._instructs:
+            name = f"instruct {incident.number}"
+            task = self._tasks.create_task(self._instructions.send(incident), name=name)
+            self._instructing.add(task)
+            task.add_done_callback(self._instructing.discard)
         following = NEXT[answer]
         due_ms = now_ms() + (0 if following is None else round(self._after_s[following] * 1000))
         await self._on_disk(self._incidents.wait_for, incident.number, following, due_ms)

@@ -118,6 +118,9 @@ def core(
     delay: Annotated[float, typer.Option(help="Seconds it takes over each batch.")] = 0.0,
     accept_after: Annotated[float, typer.Option(help="Seconds from incident to accept.")] = 1.0,
     acknowledge_after: Annotated[float, typer.Option(help="Seconds from accept on.")] = 3.0,
+    instruct: Annotated[
+        bool, typer.Option("--instruct", help="Send the nearest car to each incident.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Stand in for the dispatch core: open incidents, accept and acknowledge alarms."""
@@ -155,6 +158,7 @@ def core(
                 delay_s=delay,
                 accept_after_s=accept_after,
                 acknowledge_after_s=acknowledge_after,
+                instructs=instruct,
             ) as standin,
         ):
             ready = {"ready": True, "http": standin.url, "webhook": f"{standin.url}/events"}

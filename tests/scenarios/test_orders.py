@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulators.dispatch_core import DispatchCore
+from simulators.ledger import Ledger, now_ms
+from simulators.link import Address
 from tests.scenarios.test_agent import DEVICE, Agent, until
-from tests.scenarios.whole import Gateway
+from tests.scenarios.whole import Gateway, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -97,3 +101,53 @@ async def test_what_waited_too_long_does_not_fire_and_what_was_under_way_does_no
 
 async def is_closed(agent: Agent, command: str) -> bool:
     return not (await held(agent, command))["open"]
+
+
+async def test_the_dispatch_core_sends_the_nearest_car_that_is_free(tmp_path: Path) -> None:
+    """Two cars stand near the bank; the nearer one has a break."""
+    async with contextlib.AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(Gateway(tmp_path / "data"))
+        terminals: dict[str, Terminal] = {}
+        for device, kind in (
+            ("bank", "alarm_box"),
+            ("near", "vehicle_terminal"),
+            ("far", "vehicle_terminal"),
+        ):
+            needs = await gateway.command("device", "add", device, "--kind", kind)
+            terminal = Terminal(gateway.mqtt_port, device, needs["password"])
+            terminals[device] = await stack.enter_async_context(terminal)
+        book = await stack.enter_async_context(Ledger(tmp_path / "core.jsonl"))
+        core = DispatchCore(
+            listen=Address("127.0.0.1", 0),
+            gateway=gateway.url,
+            token=gateway.token,
+            secret="",
+            folder=tmp_path,
+            book=book,
+            source="stream",
+            accept_after_s=0.0,
+            instructs=True,
+        )
+        await stack.enter_async_context(core)
+        now = now_ms()
+        for device, act, lat in (("near", "break", 24.501), ("far", "vehicle_patrol", 24.51)):
+            keys = {"boot": 1, "seq": 1, "t": now}
+            terminals[device].send("presence", {"online": True, "boot": 1}, retain=True)
+            terminals[device].send("pos", {**keys, "lat": lat, "lon": 117.6, "fix": 3})
+            terminals[device].send("duty", {**keys, "act": act})
+            await terminals[device].receipt(p=1)
+
+        async def both_are_seen() -> bool:
+            near = await gateway.get("/api/v1/nearest?lat=24.5&lon=117.6")
+            return len(near["units"]) == 2
+
+        await until(both_are_seen)
+        place = {"lat": 24.5, "lon": 117.6, "fix": 3, "src": "fixed"}
+        alarm = {"boot": 1, "seq": 1, "t": now, "kind": "hold_up", "pos": place}
+        terminals["bank"].send("alarm", alarm)
+        order = await terminals["far"].command()
+        assert (order["args"]["incident"], order["args"]["kind"]) == ("incident-1", "robbery")
+        assert order["args"]["checklist"]["title"]["en"] == "Robbery"
+        assert (order["args"]["lat"], order["args"]["lon"]) == (24.5, 117.6)
+        page = await gateway.get("/api/v1/commands")
+        assert [command["device"] for command in page["commands"]] == ["far"]
