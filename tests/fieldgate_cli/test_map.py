@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import random
+import statistics
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from fieldgate.cli import app
+from gateway.reach import Reach
 from gateway.roads import GraphUnreadable, RoadGraph
+from gateway.streets import Start
+from simulators.city import City
 
 
 def helsinki() -> Path:
@@ -105,6 +110,23 @@ def test_the_road_graph_is_whole(city: str, request: pytest.FixtureRequest) -> N
     # As the crow flies is never farther.
     north_m = (graph.node_lat[graph.end] - graph.node_lat[graph.start]) * 111_000
     assert (np.abs(north_m) <= graph.length_m * 1.01 + 1).all()
+
+
+def test_reach_on_a_real_map_takes_the_time_of_the_fastest_route(real: Path) -> None:
+    """The simulators find their routes by themselves, over the roads that they drive on."""
+    reach = Reach(RoadGraph.load(real / "graph.npz"))
+    roads = City.from_osm(helsinki()).roads
+    rng, saved_s = random.Random(1), []
+    for _ in range(100):
+        ends = rng.sample(roads.junctions, 2)
+        start, goal = (roads.projection.to_degrees(*roads.position(each)) for each in ends)
+        due_s = sum(road.duration_s for road in roads.fastest(*ends))
+        (near,) = reach.nearest(*goal, [Start("car", *start)])
+        assert near.seconds is not None
+        saved_s.append(due_s - near.seconds)
+    assert min(saved_s) > -0.1
+    # Who is at the kerb of two streets may take either: some ways are shorter.
+    assert statistics.median(saved_s) < 4
 
 
 def test_the_simulated_city_is_drawn_with_its_river_and_places(simulated: Path) -> None:
