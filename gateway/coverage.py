@@ -26,7 +26,7 @@ COLOURS = (("green", 0.0), ("blue", 300.0), ("red", 900.0), ("black", 1800.0))
 """A cold spot's colour by how long it has been cold (s): green under 5 minutes, when a unit may
 just have turned away; blue from 5 on; red from 15 on; black from 30 on: the patrols miss it."""
 
-CELL_M, MAX_CELLS = 60.0, 40_000
+CELL_M, MAX_CELLS = 30.0, 40_000
 BESIDE_M = 150.0
 """What lies farther from every street is no place to be reached."""
 
