@@ -375,7 +375,9 @@ async def _serve(
             "live pictures": house.live.run(),
             "pictures": house.darkroom.run(),
             "checkpoints": house.checkpoints.run(),
-            "units": Watch(house.units, house.twins, now_ms=now_ms).run(),
+            "units": Watch(
+                house.units, house.twins, now_ms=now_ms, on_begun=metrics.contradicted
+            ).run(),
             "instructions": Instructions(journal, house.units, now_ms=now_ms).run(),
             "registry": directory.run(),
             "disk": room.run(),

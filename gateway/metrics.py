@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.journal.base import CommandRecord, CommandStep, Event, EventType
+from gateway.unit import Contradiction
 from protocols.commands import CommandState
 
 LATENCY_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60)
@@ -47,6 +48,9 @@ class Metrics:
             "fieldgate_errors", "Messages that met a fault of the gateway's own", registry=r
         )
         self.alarms = Counter("fieldgate_alarms_raised", "Alarms raised", ["kind"], registry=r)
+        self.contradictions = Counter(
+            "fieldgate_unit_contradictions", "Contradictions that began", ["kind"], registry=r
+        )
         self.pictures = Counter(
             "fieldgate_pictures",
             "Pictures of which all chunks came, by what became of them",
@@ -111,6 +115,10 @@ class Metrics:
         self.commands.labels(command.act, step.state).inc()
         if step.state is CommandState.DELIVERED:
             self.command_s.labels(command.act).observe(max(0, step.t - command.t) / 1000)
+
+    def contradicted(self, found: Contradiction) -> None:
+        """A unit does what it has not reported."""
+        self.contradictions.labels(found.kind).inc()
 
     def delivered(self, feed: str, events: Sequence[Event]) -> None:
         """A receiver has taken these."""

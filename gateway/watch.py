@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.contradictions import NEAR_M, PLACED, Still, Turn, follow, judge, turn
+from gateway.contradictions import NEAR_M, PLACED, Still, follow, judge, turn
 from gateway.grids import distance_m
 from gateway.journal.base import Event, EventType
 from gateway.twins import Twins
@@ -23,16 +23,22 @@ EVERY_S = 5.0
 SLICE = 100
 """So many units at a time: half a millisecond."""
 
-_NOTHING = Turn((), [], [])
-
 
 class Watch:
     """The looks, and where each unit of whose place something is said has stayed."""
 
-    def __init__(self, units: Units, twins: Twins, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        units: Units,
+        twins: Twins,
+        *,
+        now_ms: Callable[[], int],
+        on_begun: Callable[[Contradiction], None] = lambda found: None,
+    ) -> None:
         self._units = units
         self._twins = twins
         self._now_ms = now_ms
+        self._on_begun = on_begun
         self._began = now_ms()
         self._stays: dict[str, Still] = {}
 
@@ -67,7 +73,9 @@ class Watch:
         if came is not None and unit.instruction is not None:
             after = replace(after, arrived=unit.instruction.incident)
             events.append(self._came(unit, came, now))
-        await self._units.keep(unit, after, events)
+        if await self._units.keep(unit, after, events):
+            for each in change.begun:
+                self._on_begun(each)
 
     def _judge(self, unit: UnitRecord, sights: list[Sight], now: int) -> list[Contradiction]:
         sight = whereabouts(unit.state, sights, now)

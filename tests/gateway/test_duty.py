@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bindings import CONFLICT
 from gateway.duty import SUPERSEDED, UNEXPECTED, Key, happened_ms, key_flags, pressed
 from gateway.journal.base import Event, EventType, Journal
 from gateway.twins import Twins
 from gateway.unit import Instruction, UnitRecord
-from gateway.units import CONFLICT, Units, UnknownUnit
+from gateway.units import Units, UnknownUnit
 from protocols.duty import BRINGS, NEXT, UnitState
 from protocols.errors import FieldInvalid
 from protocols.model import DutyAct, DutyReport
