@@ -114,7 +114,7 @@ class Panel:
         return _json(200, shown(found))
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        """All that the page shows, at once and whenever it changes; a beat in between."""
+        """All that the page shows, then each part of it that changes; a beat in between."""
         if self._streams >= MAX_STREAMS:
             raise Refusal(503, "too many pages", limit=MAX_STREAMS)
         self._streams += 1
@@ -129,7 +129,7 @@ class Panel:
             self._streams -= 1
 
     async def _tell(self, response: web.StreamResponse) -> None:
-        told = b""
+        told: dict[str, bytes] = {}
         async with contextlib.aclosing(self._device.news.follow()) as news:
             heard = asyncio.ensure_future(anext(news))
             try:
@@ -137,18 +137,27 @@ class Panel:
                     if heard.done():
                         heard = asyncio.ensure_future(anext(news))
                     now = self._state()
-                    await response.write(
-                        BEAT if now == told else b"event: state\ndata: %b\n\n" % now
-                    )
+                    changed = {
+                        name: msgspec.Raw(value)
+                        for name, value in now.items()
+                        if told.get(name) != value
+                    }
                     told = now
+                    await response.write(_event(changed) if changed else BEAT)
                     await asyncio.wait([heard], timeout=BEAT_S)
             finally:
                 heard.cancel()
                 await asyncio.wait([heard])
 
-    def _state(self) -> bytes:
+    def _state(self) -> dict[str, bytes]:
+        """Each part of what the page shows, as JSON."""
         about = {"page": self._version, "lang": self._settings.lang}
-        return msgspec.json.encode({**about, **view(self._device)})
+        parts = {**about, **view(self._device)}
+        return {name: msgspec.json.encode(value) for name, value in parts.items()}
+
+
+def _event(changed: dict[str, msgspec.Raw]) -> bytes:
+    return b"event: state\ndata: %b\n\n" % msgspec.json.encode(changed)
 
 
 def _files() -> dict[str, tuple[bytes, str]]:

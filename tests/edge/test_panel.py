@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
 
 from edge.agent import Agent
 from edge.config import PanelSettings, load
+from edge.panel.server import FILES
 from edge.panel.view import view
 from edge.requests import MAX_BODY_BYTES
 from protocols.errors import FieldInvalid
-from protocols.model import Stage
+from protocols.model import AlarmKind, CameraHealth, DutyAct, Stage
 from protocols.native.topics import Up
 from tests import parts
 from tests.edge.panel_parts import page_of, panelled, port_of, settings
@@ -185,11 +187,15 @@ async def test_the_stream_tells_each_step(broker_port: int, tmp_path: Path) -> N
     ):
         assert response.content_type == "text/event-stream"
 
-        async def until(holds: Any) -> Any:
+        state: dict[str, Any] = {}
+
+        async def until(holds: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
             async with asyncio.timeout(10):
                 while line := await response.content.readline():
-                    if line.startswith(b"data: {") and holds(state := json.loads(line[6:])):
-                        return state
+                    if line.startswith(b"data: {"):
+                        state.update(json.loads(line[6:]))
+                        if holds(state):
+                            return state
             raise AssertionError("the stream has ended")
 
         first = await until(lambda state: state["status"]["connected"])
@@ -298,3 +304,17 @@ async def test_a_silent_alarm_is_not_on_the_screen(agent: Agent) -> None:
     agent.press("panic")
     shown = view(agent)["alarms"]
     assert [alarm["kind"] for alarm in shown] == ["panic"]  # type: ignore[attr-defined]
+
+
+def test_the_page_says_everything_in_both_languages() -> None:
+    text = (FILES / "words.js").read_text()
+    chinese, english = (set(re.findall(r"(\w+): \"", part)) for part in text.split("const EN ="))
+    assert chinese == english
+    kinds = {
+        *get_args(DutyAct),
+        *get_args(AlarmKind),
+        *(f"cam_{h}" for h in get_args(CameraHealth)),
+    }
+    assert kinds - {"unreadable"} <= chinese
+    icons = (FILES / "icons.svg").read_text()
+    assert set(get_args(DutyAct)) <= set(re.findall(r'id="(\w+)-sign"', icons))

@@ -268,6 +268,7 @@ async def test_a_killed_agent_is_told_of_loudly_and_comes_back(tmp_path: Path) -
             process.wait(10)
             await panel.until_text("#gone", "本机程序无响应")
             assert await panel.at("#duty button:disabled").count() == len(get_args(DutyAct))
+            await panel.until("() => document.querySelector('#gone use').getBBox().width > 0")
             await panel.hold("#sos")
             await panel.until_text("#lost", "报警未发出")
             process = start()

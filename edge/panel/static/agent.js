@@ -4,7 +4,7 @@ const SILENT_MS = 3500; // the agent beats once a second
 const AGAIN_MS = 1000;
 const ANSWER_MS = 5000;
 
-// Calls state(value) for each new one, and silence(ms): how long nothing was heard, 0 when it
+// Calls state(parts) with all of them at first, then with those that have changed, and silence(ms): how long nothing was heard, 0 when it
 // is there. What it says before it was ever heard counts as silence too.
 export function listen({ state, silence }) {
   let heard = performance.now();

@@ -2,6 +2,14 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+// The signs become part of the page: one is there when it is needed, though the agent be gone.
+export async function loadIcons() {
+  const text = await (await fetch("/icons.svg")).text();
+  const sheet = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+  sheet.id = "icons";
+  document.body.prepend(document.importNode(sheet, true));
+}
+
 // An element: el("p", {class: "x", onclick: f}, "text", child). Text is only ever text.
 export function el(name, keys = {}, ...children) {
   const made = document.createElement(name);
@@ -18,14 +26,14 @@ export function icon(name) {
   const use = document.createElementNS(SVG, "use");
   drawn.setAttribute("class", "icon");
   drawn.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `/icons.svg#${name}`);
+  use.setAttribute("href", `#${name}-sign`);
   drawn.append(use);
   return drawn;
 }
 
 export function setIcon(drawn, name) {
   const use = drawn.firstElementChild;
-  const href = `/icons.svg#${name}`;
+  const href = `#${name}-sign`;
   if (use.getAttribute("href") !== href) use.setAttribute("href", href);
 }
 

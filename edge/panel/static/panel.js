@@ -3,7 +3,7 @@
 import { listen } from "./agent.js";
 import { drawChecklist, stepsLeft } from "./checklist.js";
 import { drawDuty } from "./duty.js";
-import { clock, el, icon, setIcon, setText } from "./dom.js";
+import { clock, el, icon, loadIcons, setIcon, setText } from "./dom.js";
 import { drawInstruction } from "./instruction.js";
 import { drawLamps } from "./lamps.js";
 import { drawMessages, unread } from "./messages.js";
@@ -96,7 +96,8 @@ function build() {
   tick();
 }
 
-function take(next) {
+function take(parts) {
+  const next = { ...state, ...parts };
   if (version !== null && version !== next.page) location.reload(); // the agent has a newer page
   version = next.page;
   if (!state && !localStorage.getItem("language")) setLanguage(next.lang);
@@ -116,6 +117,7 @@ function take(next) {
 
 document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "night";
 setLanguage(localStorage.getItem("language") ?? "zh");
+loadIcons();
 build();
 draw();
 addEventListener("redraw", draw);
