@@ -74,6 +74,11 @@ class Custody:
         if await asyncio.to_thread(self._shelf.hold, hold, media):
             await self._tell_hold(hold)
 
+    async def holds(self) -> list[Hold]:
+        """All that is held, the oldest first."""
+        holdings = await asyncio.to_thread(self._shelf.holds)
+        return sorted((each.hold for each in holdings), key=lambda hold: hold.t)
+
     async def release(self, scope: str, identity: str, *, by: str, note: str | None) -> bool:
         """It may go in its time again; False if it was not held."""
         for holding in await asyncio.to_thread(self._shelf.holds):

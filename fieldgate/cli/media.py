@@ -12,7 +12,9 @@ import typer
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
 from fieldgate.cli.device import fail
 
-media = typer.Typer(no_args_is_help=True, help="Pictures: list, show, get, verify, hold, release.")
+media = typer.Typer(
+    no_args_is_help=True, help="Pictures: list, show, get, verify, hold, holds, release."
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The picture's SHA-256.")]
@@ -179,6 +181,22 @@ def hold(
     there = gateway(url, token, data)
     answer = there.ask(_hold_path(identity, alarm), method="PUT", body={"by": by, "note": note})
     typer.echo(json.dumps(answer) if as_json else f"{identity} is held")
+
+
+@media.command()
+def holds(
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """All that is held, by whose order and why."""
+    answer = gateway(url, token, data).ask("/api/v1/holds")
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    for each in answer["holds"]:
+        typer.echo(f"{each['scope']:<6} {each['id']}  {_told(each)}")
 
 
 @media.command()

@@ -15,7 +15,7 @@ from gateway.journal.base import AlarmRecord, CommandRecord, EventType
 from gateway.looks import Drawn, NearUnit
 from gateway.order import Addressed, Order, Target
 from gateway.picture_view import PictureAbout, PictureEntry
-from gateway.pictures import Original, Query
+from gateway.pictures import Hold, Original, Query
 from gateway.registry import Configuration
 from gateway.reports.figures import Report
 from protocols.cloudevents import CloudEvent
@@ -194,6 +194,9 @@ class Custody(Protocol):
         self, scope: str, identity: str, *, by: str, note: str | None, media: Sequence[str] = ()
     ) -> None:
         """Nothing is deleted of a picture, or of an alarm, from now on."""
+
+    async def holds(self) -> list[Hold]:
+        """All that is held, the oldest first."""
 
     async def release(self, scope: str, identity: str, *, by: str, note: str | None) -> bool:
         """It may go in its time again; False if it was not held."""

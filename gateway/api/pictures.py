@@ -17,6 +17,7 @@ from gateway.journal.base import AlarmRecord, Reader
 from gateway.picture_view import PictureAbout, PictureEntry
 from gateway.pictures import (
     WORTH,
+    Hold,
     Original,
     PictureDamaged,
     PictureDeleted,
@@ -61,6 +62,12 @@ class HoldOrder(Struct, frozen=True):
 
     by: Annotated[str, Meta(min_length=1, max_length=64)]
     note: Text | None = None
+
+
+class HoldList(Struct, frozen=True):
+    """All that is held, the oldest first."""
+
+    holds: list[Hold]
 
 
 class HoldAnswer(Struct, frozen=True):
@@ -113,6 +120,13 @@ class PictureRoutes:
                 handler=self.thumbnail,
                 summary="A small picture of it, upright, without its metadata.",
                 media=("image/jpeg",),
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/holds",
+                handler=self.holds,
+                summary="Pictures and alarms of which nothing is deleted, by whose order and why.",
+                answer=HoldList,
             ),
             *(
                 Route(
@@ -180,6 +194,10 @@ class PictureRoutes:
         return web.Response(
             body=data, content_type="image/jpeg", headers=_headers(f"{picture}-thumbnail")
         )
+
+    async def holds(self, _: web.Request) -> web.Response:
+        """All of them."""
+        return json_answer(HoldList(await self._custody.holds()))
 
     async def hold_picture(self, request: web.Request) -> web.Response:
         """Delete it no more."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import psutil
 import pytest
 
 from gateway import darkroom
@@ -334,3 +335,22 @@ async def test_without_opencv_pictures_are_kept_and_the_lack_is_said(
         working.cancel()
         await asyncio.wait([working])
         assert room.darkroom.thumbnailer.process.pid is None
+
+
+@pytest.mark.slow
+async def test_a_decoder_that_hangs_delays_no_picture(tmp_path: Path) -> None:
+    async with studio(tmp_path) as room:
+        process = room.darkroom.thumbnailer.process
+        await room.thumbnail_tried(await sent(room, jpeg(1)))
+        assert process.pid is not None
+        process.time_s = 30
+        hung = psutil.Process(process.pid)
+        hung.suspend()
+        for number in range(2, 6):
+            await sent(room, jpeg(number), number)
+        waiting = (await room.get("/api/v1/media?limit=4"))["media"]
+        assert [each["thumbnail"] for each in waiting] == [None] * 4
+        assert all(each["complete"] for each in waiting)
+        hung.resume()
+        for each in waiting:
+            assert (await room.thumbnail_tried(each["id"]))["thumbnail"]

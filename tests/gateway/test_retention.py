@@ -183,9 +183,12 @@ async def test_a_hold_on_an_alarm_keeps_those_to_come_too(tmp_path: Path) -> Non
         room.gw.now += 10_000 * DAY_MS
         await room.darkroom.retention.once()
         assert on_disk(tmp_path) == 2
+        (held,) = (await room.get("/api/v1/holds"))["holds"]
+        assert (held["scope"], held["id"], held["by"]) == ("alarm", ALARM, "Inspector Li")
         (event,) = [each for each in await room.custody() if each["act"] == "held"]
         assert event == {"act": "held", "alarm": ALARM, "by": "Inspector Li", "note": "case 7"}
         await hold(room, f"alarms/{ALARM}", "DELETE")
+        assert (await room.get("/api/v1/holds"))["holds"] == []
         await room.darkroom.retention.once()
         assert on_disk(tmp_path) == 0
 

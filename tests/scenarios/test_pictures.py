@@ -207,6 +207,8 @@ async def test_holds_and_deletions_survive_a_kill(gateway: Gateway) -> None:
         while len([path for path in folder.glob("??/*") if "." not in path.name]) > 2:
             await asyncio.sleep(0.02)
     assert (await fieldgate(gateway, "verify"))[0] == 0
+    _, answer = await fieldgate(gateway, "holds")
+    assert [(each["id"], each["note"]) for each in answer["holds"]] == [(held, "case 7")]
     _, answer = await fieldgate(gateway, "release", held, "--by", "Li")
     assert not answer["held"]
     assert (await gateway.wait_for(4, "media.custody"))[3]["data"]["act"] == "released"
