@@ -132,7 +132,10 @@ class Photographer:
     def note_alarm(self, identity: str, n: int) -> None:
         """An alarm is in the spool, at that place: what was seen before it goes there too, and
         pictures of it are to be taken."""
-        watch = _Watch(identity, n, [time.monotonic() + after_s for after_s in self._after_s])
+        shown_s = (
+            time.monotonic() + self._settings.lag_ms / 1000
+        )  # pictures show the press from then
+        watch = _Watch(identity, n, [shown_s + after_s for after_s in self._after_s])
         self._watches.append(watch)
         if len(self._watches) > MAX_ALARMS:
             self._leave(self._watches[0])

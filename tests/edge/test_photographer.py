@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -174,6 +175,16 @@ async def test_a_camera_that_hangs_does_not_keep_back_what_was_seen_before(spool
             here.photographer.note_alarm("a", 1)
             await here.until(lambda: len(here.waiting()) == 3)
     assert [taken for _, _, taken in here.shown()] == [3, 2, 1]
+
+
+async def test_a_camera_that_lags_shows_the_press_later(spool: Spool) -> None:
+    settings = CameraSettings(source="a test", before_s=0, lag_ms=300)
+    async with scene(spool, settings) as here, running(here):
+        pressed_s = time.monotonic()
+        here.photographer.note_alarm("a", 1)
+        await here.until(here.waiting)
+        assert time.monotonic() - pressed_s >= 0.3
+        assert here.shown() == [("a", "alarm", 1)]
 
 
 async def test_a_camera_that_is_lost_is_asked_again(spool: Spool) -> None:
