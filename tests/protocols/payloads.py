@@ -120,6 +120,9 @@ KEYS: dict[type[Any], tuple[Keys, Keys]] = {
             "h": uint32,
             "reason": st.sampled_from(["command", "alarm", "pre_alarm", "live", "periodic"]),
             "ref": text,
+            "fps": st.floats(0, 60, exclude_min=True),
+            "quality": st.integers(1, 100),
+            "limited": st.sampled_from(["start", "link", "camera"]),
         },
     ),
     Presence: (
