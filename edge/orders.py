@@ -281,10 +281,10 @@ class Orders:
         self._changed()
 
     def _make_room(self) -> None:
-        """Ended orders go first, then messages, then the oldest: those are given up, and told."""
+        """Ended orders go first, then messages, then the oldest. What is open is given up, told."""
         while len(self._orders) > MAX_HELD or self._held_bytes() > MAX_HELD_BYTES:
             *older, _newest = self._orders.values()
-            order = min(older, key=lambda order: (order.is_open, order.act != "text"))
+            order = min(older, key=_worth)
             self._reach(order, CommandState.FAILED, "gave way to newer orders")
             if (task := self._running.get(order.id)) is not None:
                 task.cancel()
@@ -293,3 +293,8 @@ class Orders:
 
     def _held_bytes(self) -> int:
         return sum(order.size_bytes for order in self._orders.values())
+
+
+def _worth(order: Order) -> tuple[bool, bool]:
+    """What may go first is worth least: what has ended, and of that what no person reads."""
+    return order.is_open, order.act != "text" if order.is_open else order.act in PERSONAL

@@ -312,6 +312,25 @@ async def test_ended_orders_give_way_first_then_messages(
     assert bench.told("t1") == ["delivered", "failed"]
 
 
+async def test_what_nobody_reads_goes_before_what_the_crew_has_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(order: Order) -> None:
+        bench.acted.append(order.id)
+
+    monkeypatch.setattr(orders_module, "MAX_HELD", 2)
+    held = bench.orders()
+    held.on("snapshot", at_once)
+    async with held as orders:
+        orders.take(command("t1"))
+        orders.answer("t1", CommandState.DONE)
+        for id_ in ("s1", "s2", "s3"):
+            orders.take(command(id_, "snapshot"))
+            while orders.find(id_).is_open:
+                await asyncio.sleep(0)
+        assert [order.id for order in orders.held()] == ["t1", "s3"]
+
+
 async def test_ids_are_forgotten_only_when_expired_and_what_was_forgotten_does_not_begin(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
