@@ -78,6 +78,19 @@ def follow(still: Still | None, sight: Sight) -> Still:
     return Still(sight, sight.taken, sight.taken)
 
 
+def resume(told: Iterable[Contradiction], now: int) -> Still | None:
+    """Where a device stayed when we were stopped, as what was told of it then shows.
+
+    Who was moving is given the time in which it has to show that again.
+    """
+    for each in told:
+        if each.kind in (Kind.EN_ROUTE_STILL, Kind.PARKED_MOVING, Kind.OFF_DRIVING):
+            place = each.facts["lat"], each.facts["lon"]
+            moved = 0 if each.kind == Kind.EN_ROUTE_STILL else now
+            return Still(Sight(each.device, None, *place, each.since), each.since, moved)
+    return None
+
+
 def acc_m(sight: Sight) -> float:
     """The accuracy of a position, 1 sigma."""
     acc = sight.acc_m

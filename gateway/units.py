@@ -95,7 +95,7 @@ class Units:
 
         The devices that the dispatch core has bound stay: a crew adds to its word.
         """
-        crew = crew_of(named, lambda name: self._registered(name) is not None)
+        crew = crew_of(named, self._goes_out)
         first = unit.devices if unit.by_core else ()
         return crew._replace(devices=tuple(dict.fromkeys((*first, device, *crew.devices))))
 
@@ -117,8 +117,8 @@ class Units:
         """The dispatch core forms a unit; raise FieldInvalid. Again changes nothing."""
         crew = Crew(tuple(dict.fromkeys(devices)), tuple(dict.fromkeys(officers)))
         for device in crew.devices:
-            if self._registered(device) is None:
-                raise FieldInvalid("devices", "is not registered", device)
+            if not self._goes_out(device):
+                raise FieldInvalid("devices", "must be a registered device, no box", device)
         if not 0 < len(crew.devices) <= MAX_DEVICES:
             raise FieldInvalid("devices", f"must be 1 to {MAX_DEVICES}", list(devices))
         if unit_id.startswith(RESERVED_PREFIX):
@@ -177,11 +177,11 @@ class Units:
         held = self._known.get(unit_id)
         if held is not None and held.devices:
             return held
-        if self._bound.get(unit_id, unit_id) != unit_id or not self._is_alone(unit_id):
+        if self._bound.get(unit_id, unit_id) != unit_id or not self._goes_out(unit_id):
             return None
         return UnitRecord(id=unit_id, devices=(unit_id,))
 
-    def _is_alone(self, device: str) -> bool:
+    def _goes_out(self, device: str) -> bool:
         known = self._registered(device)
         return known is not None and known.kind not in NO_UNIT_KINDS
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.contradictions import NEAR_M, PLACED, Still, follow, judge, turn
+from gateway.contradictions import NEAR_M, PLACED, Kind, Still, follow, judge, resume, turn
 from gateway.grids import distance_m
 from gateway.journal.base import Event, EventType
 from gateway.twins import Twins
@@ -81,7 +81,8 @@ class Watch:
         sight = whereabouts(unit.state, sights, now)
         still = None
         if unit.state in PLACED and sight is not None:
-            still = self._stays[unit.id] = follow(self._stays.get(unit.id), sight)
+            stay = self._stays.get(unit.id) or resume(unit.contradictions, now)
+            still = self._stays[unit.id] = follow(stay, sight)
         else:
             self._stays.pop(unit.id, None)
         heard = {device: self._heard(unit, device) for device in unit.devices}
@@ -91,7 +92,10 @@ class Watch:
         """When something came of it; at the earliest when we began, or it joined."""
         twin = self._twins.find(device)
         heard = 0 if twin is None else twin.last_received_ms
-        return max(heard, self._began, unit.bound_at)
+        was_silent = any(
+            each.kind == Kind.SILENT and each.device == device for each in unit.contradictions
+        )  # before we were stopped: that we listen again does not end it
+        return max(heard, 0 if was_silent else self._began, unit.bound_at)
 
     def _came(self, unit: UnitRecord, sight: Sight, now: int) -> Event:
         sent, twin = unit.instruction, self._twins.find(sight.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
@@ -46,26 +47,36 @@ class ArrivalReports:
 
     def __init__(self, reader: Source, settings: Settings) -> None:
         self._reader = reader
+        self._turn = asyncio.Lock()  # one report at a time: each may take much memory
         self._grids = settings.grids
         self._shifts, self._zone = shifts_of(settings.shifts), zone_of(settings.timezone)
 
     async def arrivals(self, since: int, until: int, grid: str | None = None) -> Report:
         """The report on what was first ordered from ``since`` to before ``until`` (ms)."""
+        async with self._turn:
+            return await self._arrivals(since, until, grid)
+
+    async def _arrivals(self, since: int, until: int, grid: str | None) -> Report:
         found = Arrivals()
         window = range(since - 2 * HOLDS_MS, until + 2 * HOLDS_MS)
         start = await self._first_stored(window.start)
         await self._take(found, range(start), _BINDINGS, window)
         # To the end: what was stored later may tell of it too, out of a spool that waited.
         await self._take(found, range(start, 2**63), TYPES, window)
-        for search in found.searches():
+        # In a thread: of a large city it takes seconds, and alarms do not wait.
+        for search in await asyncio.to_thread(found.searches):
             if since <= search.since < until:
                 for device in sorted(found.devices_of(search.unit)):
                     await self._look(found, search, device)
-        incidents = incidents_of(
-            found.result(), grids=self._grids, shifts=self._shifts, zone=self._zone
-        )
-        name = "local" if self._zone is None else str(self._zone)
-        return report(incidents, since=since, until=until, grid=grid, timezone=name)
+
+        def reckon() -> Report:
+            incidents = incidents_of(
+                found.result(), grids=self._grids, shifts=self._shifts, zone=self._zone
+            )
+            name = "local" if self._zone is None else str(self._zone)
+            return report(incidents, since=since, until=until, grid=grid, timezone=name)
+
+        return await asyncio.to_thread(reckon)
 
     async def _take(
         self, found: Arrivals, cursors: range, types: frozenset[EventType], window: range

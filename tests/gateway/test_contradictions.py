@@ -275,12 +275,45 @@ async def test_a_contradiction_is_told_once_over_a_restart_and_when_it_ends(tmp_
     async with house(tmp_path) as h:
         h.now += SILENT_MS + 1000
         watch = Watch(h.units, h.twins, now_ms=lambda: h.now)
-        h.now += SILENT_MS + 1000  # it began to listen only when it started
         await watch.look("car-1")
         assert len(await told(h)) == 1
         await h.telemetry_of("pos", fix(1, t=h.now))
         await watch.look("car-1")
         assert await told(h) == [("silent", "car-1", "begun"), ("silent", "car-1", "ended")]
+
+
+async def test_nobody_is_silent_for_the_gateway_was_stopped(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.duty("vehicle_patrol", 1)
+    async with house(tmp_path) as h:
+        h.now += 3600_000
+        watch = Watch(h.units, h.twins, now_ms=lambda: h.now)
+        await watch.look("car-1")
+        h.now += SILENT_MS + 1
+        assert await told(h) == []
+        await watch.look("car-1")
+        assert await told(h) == [("silent", "car-1", "begun")]
+
+
+async def test_who_stood_before_a_restart_stands_on(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.duty("en_route", 1)
+        watch = Watch(h.units, h.twins, now_ms=lambda: h.now)
+        for second in (0, 181):
+            h.now = NOW + second * 1000
+            await h.telemetry_of("pos", fix(second + 1, t=h.now, acc=4))
+            await watch.look("car-1")
+        assert await told(h) == [("en_route_still", "car-1", "begun")]
+    async with house(tmp_path) as h:
+        h.now = NOW + 190_000
+        watch = Watch(h.units, h.twins, now_ms=lambda: h.now)
+        await h.telemetry_of("pos", fix(190, t=h.now, acc=4))
+        await watch.look("car-1")
+        assert len(await told(h)) == 1
+        h.now += 10_000
+        await h.telemetry_of("pos", fix(200, t=h.now, acc=4, lat=24.51))
+        await watch.look("car-1")
+        assert (await told(h))[1:] == [("en_route_still", "car-1", "ended")]
 
 
 async def test_a_parked_car_that_drives_off(tmp_path: Path) -> None:

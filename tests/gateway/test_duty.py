@@ -189,6 +189,14 @@ async def test_a_crew_declares_its_devices_and_officers(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
+async def test_a_box_on_the_wall_is_in_no_unit(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.duty("on_duty", 1, crew=["box-1"])
+        assert h.units.devices_of("car-1") == ("car-1",)
+        with pytest.raises(FieldInvalid):
+            await h.units.bind("patrol-1", ["box-1"], [], by="core")
+
+
 async def test_a_crew_is_known_though_its_on_duty_comes_late(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.duty("vehicle_patrol", 2)
