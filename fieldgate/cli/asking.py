@@ -48,6 +48,17 @@ class Gateway(NamedTuple):
         body: Any = None,
     ) -> bytes:
         """The same as bytes."""
+        return self.answer(path, query, method=method, body=body)[0]
+
+    def answer(
+        self,
+        path: str,
+        query: dict[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: Any = None,
+    ) -> tuple[bytes, dict[str, str]]:
+        """The same with its headers."""
         import json
         from urllib.error import HTTPError, URLError
         from urllib.parse import urlencode
@@ -64,8 +75,7 @@ class Gateway(NamedTuple):
         )
         try:
             with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
-                answer: bytes = response.read()
-                return answer
+                return response.read(), dict(response.headers)
         except HTTPError as error:
             try:
                 why = json.load(error)["detail"]

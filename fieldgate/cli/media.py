@@ -13,7 +13,8 @@ from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
 from fieldgate.cli.device import fail
 
 media = typer.Typer(
-    no_args_is_help=True, help="Pictures: list, show, get, verify, hold, holds, release."
+    no_args_is_help=True,
+    help="Pictures: list, show, get, snapshot, verify, hold, holds, release.",
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -137,6 +138,49 @@ def get(
         fail(f"{out}: {error.strerror}")
     told = {"file": str(out), "bytes": len(received), "sha256": digest}
     typer.echo(json.dumps(told) if as_json else f"{out}  {len(received)} bytes")
+
+
+@media.command()
+def snapshot(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Whose camera.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    timeout_ms: Annotated[
+        int, typer.Option(min=100, max=30_000, help="How long to wait for it.")
+    ] = 10_000,
+    by: Annotated[str | None, typer.Option("--by", help="Who asks.")] = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a device take a picture now and write it to a file; never an older one."""
+    import hashlib
+    from urllib.parse import unquote
+
+    query = {"timeout_ms": str(timeout_ms), **({} if by is None else {"by": by})}
+    there = gateway(url, token, data)
+    path = f"/api/v1/devices/{_quoted(device)}/snapshot"
+    received, headers = there.answer(path, query, method="POST", body={})
+    told: dict[str, Any] = {
+        name.removeprefix("Fieldgate-").lower().replace("-", "_"): unquote(value)
+        for name, value in headers.items()
+        if name.startswith("Fieldgate-")
+    }
+    words = ("id", "device", "command", "by")
+    told = {name: value if name in words else int(value) for name, value in told.items()}
+    if hashlib.sha256(received).hexdigest() != told["id"]:
+        fail("what came has another SHA-256 than was told: nothing is written")
+    try:
+        out.write_bytes(received)
+    except OSError as error:
+        fail(f"{out}: {error.strerror}")
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "bytes": len(received), **told}))
+        return
+    taken = _when(told["taken"]) if "taken" in told else "at a time that the device does not know"
+    typer.echo(
+        f"{out}  {len(received)} bytes, taken {taken}, asked for {told['round_trip_ms']} ms before"
+    )
 
 
 @media.command()

@@ -41,7 +41,7 @@ BOUNDARY = "picture"
 _TIMEOUT_MS = params.integer(
     "timeout_ms", "How long to wait for the picture.", default=10_000, low=100, high=30_000
 )
-_BY = params.text("by", "Who asks; it stands with the command.")
+_BY = params.text("by", "Who asks; it stands with the command.", longest=64)
 _FPS = params.number("fps", "Pictures a second at most.", default=5.0, low=0.1, high=5.0)
 _SECONDS = params.integer(
     "seconds", "How long to watch; then it ends by itself.", default=60, low=1, high=600

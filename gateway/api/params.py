@@ -89,9 +89,17 @@ def degrees(name: str, about: str, *, most: float) -> Param[float]:
     return Param(name=name, about=about, schema=schema, parse=parse, default=0.0, needed=True)
 
 
-def text(name: str, about: str) -> Param[str | None]:
-    """Any text."""
-    return Param(name=name, about=about, schema={"type": "string"}, parse=str, default=None)
+def text(name: str, about: str, *, longest: int | None = None) -> Param[str | None]:
+    """Any text, of so many characters at most."""
+
+    def parse(text: str) -> str:
+        if longest is not None and len(text) > longest:
+            raise ValueError(f"must have at most {longest} characters")
+        return text
+
+    schema: dict[str, Any] = {"type": "string"}
+    schema |= {} if longest is None else {"maxLength": longest}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=None)
 
 
 def moment(name: str, about: str, *, default: int) -> Param[int]:

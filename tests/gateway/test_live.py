@@ -282,6 +282,12 @@ async def test_a_device_that_is_not_there(gateway: Outward, method: str, path: s
         assert response.status == 403
 
 
+async def test_who_asks_is_named_in_a_few_words(gateway: Outward) -> None:
+    path = f"/api/v1/devices/box-1/snapshot?by={'x' * 65}"
+    async with gateway.request("POST", path, role=Role.DISPATCHER) as response:
+        assert response.status == 400
+
+
 async def test_a_picture_that_is_too_large_to_wait_for_is_left() -> None:
     left = []
     shots = Shots(now_ms=lambda: NOW_MS, on_left=lambda: left.append(1))

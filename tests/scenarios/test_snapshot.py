@@ -45,6 +45,17 @@ async def test_each_snapshot_shows_what_was_after_its_request(tmp_path: Path) ->
             assert await kept.read() == jpeg
 
 
+async def test_the_command_line_writes_it_to_a_file(tmp_path: Path) -> None:
+    async with scene(tmp_path) as there:
+        requested, file = now_ms(), tmp_path / "now.jpg"
+        told = await there.gateway.command(
+            "media", "snapshot", "car-1", "--out", str(file), "--by", "desk 5"
+        )
+        assert read_stamp(file.read_bytes()).millis >= requested
+        assert (told["id"], told["by"]) == (media.picture_id(file.read_bytes()), "desk 5")
+        assert told["taken"] >= requested
+
+
 async def test_while_the_camera_lags_no_older_picture_comes(tmp_path: Path) -> None:
     """It holds back what it takes, which then comes all at once, the oldest first."""
     async with scene(tmp_path) as there:
