@@ -143,7 +143,7 @@ def get(
 @media.command()
 def snapshot(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="Whose camera.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
     timeout_ms: Annotated[
         int, typer.Option(min=100, max=30_000, help="How long to wait for it.")
     ] = 10_000,
