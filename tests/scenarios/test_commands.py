@@ -253,3 +253,52 @@ async def test_commands_that_are_stuck_hold_up_no_alarm_and_nothing_urgent(
     assert len(set(seen) & stuck) < STUCK / 50
     waiting = await gateway.get("/api/v1/commands?state=created&limit=1000")
     assert len(waiting["commands"]) > STUCK * 0.95
+
+
+async def test_none_is_lost_or_done_twice_however_often_the_gateway_is_killed(
+    gateway: Gateway, car: Car
+) -> None:
+    """Each order is asked for under its id until it is answered; the terminal does each id once,
+    and answers again whenever it comes again."""
+    executed: list[str] = []
+
+    async def carry_out() -> None:
+        while True:
+            command = await car.terminal.commands.get()
+            if command["id"] not in executed:
+                executed.append(command["id"])
+            car.seq += 1
+            reply = {"boot": car.boot, "seq": car.seq, "t": int(time.time() * 1000)}
+            car.terminal.send("reply", reply | {"cmd": command["id"], "state": "done"})
+
+    async def insist(command: str) -> None:
+        while True:
+            try:
+                await order(gateway, "identify", expires_s=600, id=command)
+                return
+            except OSError:
+                await gateway_is_back.wait()
+
+    gateway_is_back = asyncio.Event()
+    gateway_is_back.set()
+    await car.connect()
+    carrying_out = asyncio.create_task(carry_out())
+    ids = [f"o-{number}" for number in range(60)]
+    for at in range(0, 60, 12):
+        orders = [asyncio.create_task(insist(each)) for each in ids[at : at + 12]]
+        await asyncio.wait(orders, return_when=asyncio.FIRST_COMPLETED)
+        gateway_is_back.clear()
+        await gateway.kill()
+        await gateway.start()
+        carrying_out.cancel()
+        await car.vanish()
+        await car.connect()
+        carrying_out = asyncio.create_task(carry_out())
+        gateway_is_back.set()
+        await asyncio.gather(*orders)
+    for each in ids:
+        await reaches(gateway, each, "done")
+    carrying_out.cancel()
+    assert sorted(executed) == sorted(ids)
+    created = [e["data"]["cmd"] for e in await gateway.events("command") if "act" in e["data"]]
+    assert sorted(created) == sorted(ids)
