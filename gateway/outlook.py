@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -42,6 +42,7 @@ MAX_AGE_MS = 300_000
 """A unit last seen so long ago may be anywhere that it reaches: it covers nothing."""
 
 MAX_WAITING = 32
+UNITS_AT_A_TIME = 250
 
 AVAILABLE = frozenset(
     {
@@ -82,29 +83,49 @@ class Outlook:
     """Who reaches what. ``run`` keeps it up to date, and closes it."""
 
     def __init__(
-        self, folder: Path, grids: Sequence[Grid], units: Units, *, now_ms: Callable[[], int]
+        self,
+        folder: Path,
+        grids: Sequence[Grid],
+        units: Units,
+        *,
+        now_ms: Callable[[], int],
+        period_s: float = PERIOD_S,
     ) -> None:
         self.folder = folder
         self._graph = folder / GRAPH
         self._grids = grids
         self._units = units
         self._now_ms = now_ms
+        self._period_s = period_s
         self._view: _View | None = None
         self._why_not = "no look was made yet"
         self._drawn: Drawn | None = None
         self._last: list[Start] = []
         self._left_out = 0
         self._waiting = 0
+        self._failed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reach")
 
     async def run(self) -> None:
         """Look again and again."""
         try:
             while True:
-                await self.look()
-                await asyncio.sleep(PERIOD_S)
+                await self._look_or_tell()
+                await asyncio.sleep(self._period_s)
         finally:
             self.close()
+
+    async def _look_or_tell(self) -> None:
+        """Look; what goes wrong is told once, and ends nothing: alarms do not need us."""
+        try:
+            await self.look()
+        except Exception:  # once per supervised task
+            self._drawn, self._why_not = None, "the look failed; the gateway's log says why"
+            if not self._failed:
+                log.exception("reach_failed")
+            self._failed = True
+        else:
+            self._failed = False
 
     def close(self) -> None:
         """End the thread once it has done what it is at."""
@@ -115,7 +136,7 @@ class Outlook:
         await self._take_up()
         if self._view is None:
             return
-        starts = self._starts()
+        starts = await self._starts()
         if self._drawn is not None and not _have_moved(self._last, starts):
             self._left_out += 1
             if self._left_out <= IDLE_LOOKS:
@@ -132,7 +153,7 @@ class Outlook:
     async def reach_of(self, unit: str) -> Drawn | None:
         """What one unit reaches now; None if it has no position. Raise NoGraph, Overloaded."""
         view = self._ready()
-        for record, sight in self._units.places():
+        async for record, sight in self._places():
             if record.id == unit:
                 start = self._start(record, sight)
                 return await self._in_turn(self._look_at_one, view, start)
@@ -145,13 +166,13 @@ class Outlook:
         """
         known = {
             record.id: (record, sight)
-            for record, sight in self._units.places()
+            async for record, sight in self._places()
             if record.state is not UnitState.OFF
         }
         starts = [self._start(*each) for each in known.values()]
         if self._view is not None:
-            found = await self._in_turn(self._view.reach.nearest, lat, lon, starts)
-            times = [(near.unit, near.seconds, near.straight_m) for near in found[:limit]]
+            found = await self._in_turn(self._view.reach.nearest, lat, lon, starts, limit)
+            times = [(near.unit, near.seconds, near.straight_m) for near in found]
         else:
             straight = [(s.unit, distance_m(s.lat, s.lon, lat, lon)) for s in starts]
             straight.sort(key=lambda each: each[1])
@@ -187,12 +208,19 @@ class Outlook:
             raise NoGraph(self._why_not)
         return self._view
 
-    def _starts(self) -> list[Start]:
+    async def _places(self) -> AsyncIterator[tuple[UnitRecord, Sight]]:
+        """All units that are somewhere. There may be thousands: others get their turn between."""
+        for number, each in enumerate(self._units.places()):
+            if number % UNITS_AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            yield each
+
+    async def _starts(self) -> list[Start]:
         """The units that count: available, and seen of late."""
         now = self._now_ms()
         return [
             self._start(record, sight)
-            for record, sight in self._units.places()
+            async for record, sight in self._places()
             if _is_available(record, sight, now)
         ]
 

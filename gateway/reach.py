@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +26,9 @@ WALKABLE_MPS = 17.0
 
 UNITS_KEPT = 2048
 """So many places of units are remembered with their streets: most have not moved."""
+
+AT_A_TIME = 64
+"""So many units are looked at together for those that are nearest to a place."""
 
 Ends = list[tuple[int, float]]  # nodes, and the seconds to them
 Search: TypeAlias = "rustworkx.PyDiGraph[None, float]"
@@ -147,6 +151,7 @@ class Reach:
         self.streets = Streets(graph)
         self._driven = Network.driven(graph)
         self._walked = Network.walked(graph)
+        self._fastest_mps = max(FOOT_MPS, float(graph.speed_mps.max()))
         self._spots_beside = lru_cache(UNITS_KEPT)(self.streets.beside)
 
     def times(self, starts: Sequence[Start], places: Spots) -> Floats:
@@ -164,25 +169,68 @@ class Reach:
                 best[on] = np.minimum(best[on], seconds)
         return best
 
-    def nearest(self, lat: float, lon: float, starts: Sequence[Start]) -> list[Near]:
-        """All the units, those that come first before the others, those without a way last."""
-        found = []
+    def nearest(
+        self, lat: float, lon: float, starts: Sequence[Start], limit: int | None = None
+    ) -> list[Near]:
+        """The units that come first, all if there is no limit; those without a way last.
+
+        Looked at from the nearest on, until the next cannot come sooner on the fastest road.
+        """
+        waiting = sorted(
+            ((distance_m(start.lat, start.lon, lat, lon), start) for start in starts),
+            key=itemgetter(0),
+        )
         goals = self.streets.beside(lat, lon)
-        for network, some in self._by_network(starts):
+        searched: dict[bool, Floats] = {}
+        found: list[Near] = []
+        for first in range(0, len(waiting), AT_A_TIME):
+            if limit is not None and self._cannot_be_sooner(
+                waiting[first][0], found[:limit], limit
+            ):
+                break
+            some = waiting[first : first + AT_A_TIME]
+            times = self._times_to(goals, [start for _, start in some], searched)
+            for (straight_m, start), time_s in zip(some, times, strict=True):
+                known = round(time_s, 1) if math.isfinite(time_s) else None
+                found.append(Near(start.unit, known, round(straight_m, 1)))
+            found.sort(key=lambda near: (near.seconds is None, near.seconds, near.straight_m))
+            del found[len(found) if limit is None else limit :]
+        return found
+
+    def _cannot_be_sooner(self, straight_m: float, found: Sequence[Near], limit: int) -> bool:
+        """Whether nobody from so far away comes before as many as are wanted."""
+        last = found[-1].seconds if len(found) == limit else None
+        # Roads are measured on a plane, and who is on the kerb has no way to his street.
+        least_m = straight_m * 0.99 - 2 * KERB_M
+        return last is not None and least_m / self._fastest_mps > last
+
+    def _times_to(
+        self, goals: Spots, starts: Sequence[Start], searched: dict[bool, Floats]
+    ) -> list[float]:
+        """Seconds from each of the units to the nearest of the goals, which are one place.
+
+        ``searched``: seconds from each node, by car and on foot, as far as they are known.
+        """
+        times = np.full(len(starts), np.inf)
+        for on_foot, network in ((False, self._driven), (True, self._walked)):
+            which = np.array([start.on_foot == on_foot for start in starts])
+            if not which.any() or not len(goals.street):
+                continue
+            if on_foot not in searched:
+                searched[on_foot] = network.approach(goals)
+            some = [start for start in starts if start.on_foot == on_foot]
             spots, whose = self._beside(some)
-            nodes_s = network.approach(goals)
-            seconds = aside_s(spots.off_m) + network.between(nodes_s, spots, leaving=True)
+            seconds = network.between(searched[on_foot], spots, leaving=True)
+            seconds += aside_s(spots.off_m)
             for street, share, off_m in zip(*(each.tolist() for each in goals), strict=True):
                 along = network.along(street, spots.share, share) + aside_s(spots.off_m)
                 same = spots.street == street
                 seconds = np.where(same, np.minimum(seconds, along + aside_s(off_m)), seconds)
             best = np.full(len(some), np.inf)
             np.minimum.at(best, whose, seconds)
-            for start, time_s in zip(some, best.tolist(), strict=True):
-                straight_m = distance_m(start.lat, start.lon, lat, lon)
-                known = round(time_s, 1) if math.isfinite(time_s) else None
-                found.append(Near(start.unit, known, round(straight_m, 1)))
-        return sorted(found, key=lambda near: (near.seconds is None, near.seconds, near.straight_m))
+            times[which] = best
+        found: list[float] = times.tolist()
+        return found
 
     def _by_network(self, starts: Sequence[Start]) -> Iterable[tuple[Network, list[Start]]]:
         for network, on_foot in ((self._driven, False), (self._walked, True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from fieldgate.bench.town import Street, degrees, town
+from gateway.looks import NoGraph
+from gateway.outlook import Outlook
 from protocols.duty import UnitState
-from tests.gateway.outward import NOW_MS, Outward, outward
+from tests.gateway.outward import NOW_MS, Crews, Outward, outward
 
 ROADS = b'{"type":"FeatureCollection","features":[]}'
 
@@ -178,6 +181,38 @@ async def test_without_a_map_units_are_near_by_distance(tmp_path: Path) -> None:
         graph.unlink()
         await gateway.outlook.look()
         assert "fieldgate map build" in (await answer(gateway, "/api/v1/reach", 404))["detail"]
+
+
+async def test_a_look_that_fails_is_told_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path)
+    crews = Crews()
+    crews.put("car-1", *degrees(1000, 0), UnitState.PARKED)
+    outlook = Outlook(tmp_path / "map", [], crews, now_ms=lambda: NOW_MS, period_s=0.01)
+    running = asyncio.create_task(outlook.run())
+    for broken in (False, True, False):
+        monkeypatch.setattr(crews, "places", _broken if broken else crews.at.values)
+        async with asyncio.timeout(10):
+            while ("failed" in _said(outlook)) != broken or "no look" in _said(outlook):
+                await asyncio.sleep(0.01)  # a look makes no event
+    assert b'"units":["car-1"]' in outlook.reach().body
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+def _broken() -> Any:
+    raise RuntimeError("a test's own")
+
+
+def _said(outlook: Outlook) -> str:
+    """Why there is no look, if there is none."""
+    try:
+        outlook.reach()
+    except NoGraph as error:
+        return str(error)
+    return ""
 
 
 async def test_the_description_is_that_of_the_answers(gateway: Outward) -> None:

@@ -156,6 +156,23 @@ def test_times_are_those_of_a_plain_search(seed: int) -> None:
     assert known == sorted(known)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_of_the_nearest_are_the_first_of_all(seed: int) -> None:
+    graph = lattice(25, seed)
+    reach = Reach(graph)
+    rng = random.Random(seed)
+    units = [
+        Start(str(n), *degrees(rng.uniform(0, 4500), rng.uniform(0, 4500)), rng.random() < 0.2)
+        for n in range(500)
+    ]
+    for _ in range(10):
+        place = degrees(rng.uniform(0, 4500), rng.uniform(0, 4500))
+        everybody = reach.nearest(*place, units)
+        assert len(everybody) == len(units)
+        for limit in (1, 5, 100):
+            assert reach.nearest(*place, units, limit) == everybody[:limit]
+
+
 @given(st.integers(0, 10**6))
 @settings(max_examples=20, deadline=None)
 def test_the_nearest_street_is_that_of_a_plain_look_at_all(seed: int) -> None:
