@@ -68,9 +68,7 @@ class Media:
 
     async def run(self) -> None:
         """Have them made, and feed them, for ever; first what a restart interrupted."""
-        await self._custody.finish()
-        for sent in await asyncio.to_thread(self._store.unfinished):
-            self._arrived.setdefault(sent)
+        await self._begin()
         try:
             while True:
                 while self._arrived:
@@ -78,7 +76,7 @@ class Media:
                     del self._arrived[sent]
                     try:
                         await self._look_at(*sent)
-                    except (OSError, sqlite3.OperationalError) as error:
+                    except (OSError, sqlite3.DatabaseError) as error:
                         log.warning("picture_waits", picture=sent[1], error=str(error))
                         self._arrived[sent] = None
                         await asyncio.sleep(AGAIN_S)
@@ -86,6 +84,15 @@ class Media:
                 await self._filled.wait()
         finally:
             await self._assembler.close()
+
+    async def _begin(self) -> None:
+        """Take up what a restart interrupted. What cannot be read costs no alarm."""
+        try:
+            await self._custody.finish()
+            for sent in await asyncio.to_thread(self._store.unfinished):
+                self._arrived.setdefault(sent)
+        except (OSError, sqlite3.DatabaseError) as error:
+            log.error("pictures_not_taken_up", error=str(error))
 
     async def _look_at(self, device: str, picture_id: str) -> None:
         picture = await asyncio.to_thread(self._store.due, device, picture_id)
@@ -190,7 +197,7 @@ class Thumbnails:
                     while some := await asyncio.to_thread(self._shelf.without_thumbnail, BATCH):
                         for original in some:
                             await self._make(original)
-                except (OSError, sqlite3.OperationalError) as error:
+                except (OSError, sqlite3.DatabaseError) as error:
                     log.warning("thumbnails_wait", error=str(error))
                     await asyncio.sleep(AGAIN_S)
                     continue

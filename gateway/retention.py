@@ -69,7 +69,7 @@ class Retention:
         while True:
             try:
                 await self.once()
-            except (OSError, sqlite3.OperationalError) as error:
+            except (OSError, sqlite3.DatabaseError) as error:
                 log.warning("retention_waits", error=str(error))
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -58,23 +58,19 @@ def list_(
     if as_json:
         typer.echo(json.dumps(answer))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("came", "device", "reason", "state", "taken", "asked by", "", "id")
     for each in answer["media"]:
         asked = each["asked"] or {}
-        table.add_row(
+        facts = (
             _when(each["began"]),
             each["device"],
-            each["reason"] or "",
+            each["reason"] or "-",
+            each["ref"] or "-",
             _state(each),
-            _when(each["taken_corrected"]),
-            asked.get("by") or "",
+            f"by {asked['by']}" if asked.get("by") else "",
             _marks(each),
-            each["id"][:12],
+            each["id"],
         )
-    Console().print(table)
+        typer.echo("  ".join(filter(None, facts)))
 
 
 @media.command()
@@ -274,7 +270,8 @@ def _is(found: dict[str, Any]) -> str:
     parts = [found.get("mime", "")]
     if found.get("w"):
         parts.append(f"{found['w']}x{found['h']}")
-    return " ".join([*parts, *found.get("problems", ())])
+    parts.append(found.get("camera", ""))
+    return " ".join(filter(None, [*parts, *found.get("problems", ())]))
 
 
 def _when(millis: int | None) -> str:

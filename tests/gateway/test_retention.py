@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +328,21 @@ async def test_a_clock_that_leaps_makes_nothing_old(tmp_path: Path) -> None:
         await room.darkroom.retention.once()
         assert await kept(room) == []
         assert room.darkroom.warnings() == []
+
+
+async def test_a_page_that_cannot_be_read_ends_neither_retention_nor_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    async with studio(tmp_path, works=False) as room:
+        shelf = room.gw.journal.shelf
+        with monkeypatch.context() as patch:
+            for name in ("usage", "doomed", "without_thumbnail"):
+                patch.setattr(shelf, name, damaged)
+            working = asyncio.create_task(room.darkroom.run())
+            await sent(room, 1)
+            assert not working.done()
+        working.cancel()
+        await asyncio.wait([working])

@@ -76,6 +76,17 @@ async def fieldgate(gateway: Gateway, *words: str) -> tuple[int, Any]:
     return process.returncode, json.loads(output) if output else None
 
 
+async def said(gateway: Gateway, *words: str) -> str:
+    """What a command says to a person."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "fieldgate", "media", *words, "--data", str(gateway.folder),
+        stdout=PIPE,
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    return output.decode()
+
+
 async def read(gateway: Gateway, path: str) -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {gateway.token}"}
     async with (
@@ -138,6 +149,10 @@ async def test_who_asked_who_sent_and_how_much_is_here(gateway: Gateway) -> None
         assert [event["data"]["requested"] for event in events] == [True, False]
         assert events[0]["data"]["asked"]["by"] == "desk 3"
         about = await gateway.get(f"/api/v1/media/{picture}/about")
+        text = await said(gateway, "show", picture)
+        assert all(word in text for word in (picture, "image/jpeg 640x480", "snapshot  desk 3"))
+        (line,) = (await said(gateway, "list", "--device", "cam-1")).splitlines()
+        assert line.endswith(f"complete  by desk 3  {picture}")
         asked = [(each["device"], each["requested"]) for each in about["sendings"]]
         assert asked == [("cam-1", True), ("cam-2", False)]
         assert about["sendings"][0]["age_received_ms"] < 15_000
