@@ -104,7 +104,7 @@ class Commands:
         request; to the same request again gives the command that there is.
         """
         order = Order(act=act, args=args, by=by, exp_ms=exp_ms, expires_s=expires_s)
-        _check(order)
+        self._check(order)
         asked = order.digest(device)
         if command_id is not None:
             existing = await self.find(checked_id(command_id))
@@ -126,7 +126,7 @@ class Commands:
 
         Each is a command of its own, ``{group}:{device}``. Who is addressed is decided once.
         """
-        _check(order)
+        self._check(order)
         asked = order.digest(target)
         async with self._grouping:
             return await self._to_all(target, order, addressed, group, asked)
@@ -146,18 +146,30 @@ class Commands:
             if there:
                 return [await self._same(record, asked) for _, record in reversed(there)]
         group = group or uuid.uuid4().hex
-        devices, left_out = addressed()
+        found, left_out = addressed()
+        stuck = [device for device in found if self._sending.count(device) >= MOST_WAITING]
+        left_out = (*left_out, *({"device": d, "why": "too many commands wait"} for d in stuck))
+        devices = [device for device in found if device not in stuck]
+        if stuck and not devices:
+            raise TooManyWaiting(stuck[0], MOST_WAITING)
         new = [
             msgspec.structs.replace(
                 self._made(order, device, f"{group}:{device}", asked),
                 group=group,
                 target=dict(target),
-                left_out=tuple(left_out) if device == devices[0] else (),
+                left_out=left_out if device == devices[0] else (),
             )
             for device in devices
         ]
         await self._keep(new)
         return new
+
+    def _check(self, order: Order) -> None:
+        """Raise FieldInvalid if nobody could be asked for it."""
+        if order.act == "cancel":
+            raise FieldInvalid("act", "is sent to call a command back: cancel that one", "cancel")
+        args_of(order.act, order.args)
+        expiry(order, self._now_ms())
 
     def _made(self, order: Order, device: str, command_id: str, asked: str) -> CommandRecord:
         """The order as a new command; an instruction gets the checklist of its kind."""
@@ -211,6 +223,8 @@ class Commands:
 
         What may have been sent is called back by a command of its own, ``{id}:cancel``.
         """
+        back_id = f"{command_id}:cancel"
+        is_back = await self.find(back_id) is not None  # an id that somebody has chosen
         record = await self.find(command_id)
         if record is None:
             raise UnknownCommand(command_id)
@@ -224,9 +238,9 @@ class Commands:
         after, _ = follow(record, event)
         self._remember(after, record)
         events, records = [event], [after]
-        if was_sent and record.act != "cancel":
+        if was_sent and record.act != "cancel" and not is_back:
             order = Order(act="cancel", args={"id": record.id}, by=by)
-            back = self._made(order, record.device, f"{record.id}:cancel", "")
+            back = self._made(order, record.device, back_id, "")
             events.append(told(back, CommandState.CREATED, now))
             records.append(back)
             self._remember(back)
@@ -392,8 +406,3 @@ class Commands:
 
         committed.add_done_callback(settle)
         return done
-
-
-def _check(order: Order) -> None:
-    if order.act == "cancel":
-        raise FieldInvalid("act", "is sent to call a command back: cancel that one", "cancel")

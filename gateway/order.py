@@ -132,6 +132,8 @@ def check_target(target: Target) -> None:
 
 def checked_id(command_id: str) -> str:
     """Give a chosen id back, or raise FieldInvalid."""
+    if command_id.endswith(":cancel"):
+        raise FieldInvalid("id", "must not end with ':cancel'", command_id)
     if not _ID.fullmatch(command_id):
         raise FieldInvalid("id", f"must match {_ID.pattern}", command_id)
     return command_id

@@ -284,6 +284,7 @@ async def test_the_same_request_under_an_id_is_one_command(gateway: House) -> No
         ("locate", {"expires_s": 1e9}, "expires_s"),
         ("locate", {"expires_s": 5, "exp_ms": NOW + 1}, "expires_s"),
         ("locate", {"command_id": "a b"}, "id"),
+        ("locate", {"command_id": "c1:cancel"}, "id"),
         ("config", {"args": {str(n): "x" * 100 for n in range(1000)}}, "args"),
     ],
 )
@@ -319,6 +320,33 @@ async def test_all_of_a_group_are_ordered_or_none(gateway: House) -> None:
     assert again == records
     with pytest.raises(CommandExists):
         await gateway.commands.send_to_all({"unit": "u-2"}, order, **ask)  # type: ignore[arg-type]
+
+
+async def test_one_that_takes_nothing_keeps_an_order_from_nobody_else(gateway: House) -> None:
+    sends = [gateway.commands.send("car-1", "identify", {}) for _ in range(MOST_WAITING)]
+    await asyncio.gather(*sends)
+    records = await gateway.commands.send_to_all(
+        {"unit": "u-1"},
+        Order(act="text", args={"text": "to all"}),
+        addressed=lambda: Addressed(["car-1", "box-1"]),
+    )
+    assert [r.device for r in records] == ["box-1"]
+    assert records[0].left_out == ({"device": "car-1", "why": "too many commands wait"},)
+    with pytest.raises(TooManyWaiting, match="car-1"):
+        await gateway.commands.send_to_all(
+            {"unit": "u-1"},
+            Order(act="text", args={"text": "to all"}),
+            addressed=lambda: Addressed(["car-1"]),
+        )
+
+
+async def test_a_wrong_order_to_nobody_is_wrong_all_the_same(gateway: House) -> None:
+    with pytest.raises(FieldInvalid, match=r"args\.txt"):
+        await gateway.commands.send_to_all(
+            {"grid": "North"},
+            Order(act="text", args={"txt": "a"}),
+            addressed=lambda: Addressed([]),
+        )
 
 
 async def test_after_a_restart_all_goes_on(tmp_path: Path) -> None:
