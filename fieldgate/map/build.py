@@ -111,7 +111,7 @@ def _write(
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         made = Path(place) / "new"
         made.mkdir()
-        layers = _layers(made, features)
+        layers = _layers(made, features, whose.attribution)
         graph = graph_of(roads)
         graph.save(made / GRAPH)
         manifest = Manifest(
@@ -135,9 +135,11 @@ def _write(
     return manifest
 
 
-def _layers(folder: Path, features: Iterable[Feature]) -> list[LayerView]:
+def _layers(folder: Path, features: Iterable[Feature], attribution: str) -> list[LayerView]:
     with contextlib.ExitStack() as files:
-        layers = {name: files.enter_context(LayerFile(folder, name)) for name in LAYERS}
+        layers = {
+            name: files.enter_context(LayerFile(folder, name, attribution)) for name in LAYERS
+        }
         for feature in features:
             layers[feature.layer].add(feature)
     return [layer.view() for layer in layers.values()]

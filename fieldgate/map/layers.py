@@ -86,7 +86,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
 class LayerFile:
     """A layer as it is written, feature by feature, as gzipped GeoJSON. ``with`` ends it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, attribution: str) -> None:
+        self._attribution = attribution
         self._path = folder / (name + SUFFIX)
         self._name = name
         self._count = 0
@@ -95,7 +96,8 @@ class LayerFile:
         self._raw = self._path.open("wb")
         # No name and no time in it: the same map is the same bytes.
         self._file = gzip.GzipFile("", "wb", 9, self._raw, mtime=0)
-        self._file.write(b'{"type":"FeatureCollection","features":[')
+        whose = msgspec.json.encode(self._attribution)  # a layer may be passed on by itself
+        self._file.write(b'{"type":"FeatureCollection","attribution":%b,"features":[' % whose)
         return self
 
     def __exit__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from pathlib import Path
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from gateway.looks import Drawn, NearUnit, NoGraph, Overloaded
 
 GEOJSON = "application/geo+json"
 MANIFEST = "map.json"
+_LAYER = re.compile(r"[a-z]{1,32}\.geojson")
 
 _UNIT = params.text("unit", "What this one unit reaches, whatever its state, and no cold spots.")
 _LAT = params.degrees("lat", "The place, WGS-84.", most=90)
@@ -67,12 +69,11 @@ class MapRoutes:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """The manifest or a layer. Layers lie gzipped; who takes no gzip gets them unpacked."""
         name = request.match_info["file"]
-        is_layer = name.endswith(".geojson")
+        is_layer = _LAYER.fullmatch(name) is not None
         folder = self._outlook.folder
-        path = folder / (f"{name}.gz" if is_layer else name)
-        is_name = name == MANIFEST or (is_layer and Path(name).name == name)
-        if not is_name or not await asyncio.to_thread(path.is_file):
-            raise Problem(404, f"the base map has no {name}; fieldgate map build makes one")
+        path = folder / (f"{name}.gz" if is_layer else MANIFEST)
+        if not (is_layer or name == MANIFEST) or not await asyncio.to_thread(path.is_file):
+            raise Problem(404, "no such file of a base map; fieldgate map build makes one")
         headers = {
             "Content-Type": GEOJSON if is_layer else "application/json",
             "Cache-Control": "private, no-cache",  # ask whether it is still the same

@@ -65,7 +65,17 @@ async def test_what_has_not_changed_is_not_sent_again(gateway: Outward) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["graph.npz", "water.geojson", "..%2Fregistry.db", "%2Fetc%2Fpasswd", "..%2F..%2Fx.geojson"],
+    [
+        "graph.npz",
+        "water.geojson",
+        "..%2Fregistry.db",
+        "%2Fetc%2Fpasswd",
+        "..%2F..%2Fx.geojson",
+        "%00.geojson",
+        "a" * 400 + ".geojson",
+        "roads.geojson.gz",
+        "roads.geojson%0A",
+    ],
 )
 async def test_no_other_file_is_served(gateway: Outward, name: str) -> None:
     async with gateway.request("GET", f"/api/v1/map/{name}") as response:
