@@ -36,7 +36,7 @@ from edge.spool import Spool, Spooled
 from edge.still_waiting import follow_again
 from edge.tuning import Tuning
 from protocols.errors import ProtocolError
-from protocols.model import Command, DutyAct, Position, Receipt
+from protocols.model import DutyAct, Position, Receipt
 from protocols.native.codec import decode, decode_map
 from protocols.native.topics import Down, Up
 
@@ -359,7 +359,7 @@ class Agent:
             if channel is Down.RECEIPT:
                 self._take_receipt(decode(payload, Receipt))
             elif channel is Down.CMD:
-                self.orders.take(decode(payload, Command))
+                self.orders.take_bytes(payload)
             elif channel is Down.CONFIG and payload:
                 self._tuning.desire(decode_map(payload))
         except ProtocolError as error:

@@ -23,8 +23,9 @@ from edge.corrected_clock import CorrectedClock
 from edge.order import Order
 from edge.orders_file import OrdersFile
 from protocols.commands import ACTIONS, Cancel, CommandState, args_of
-from protocols.errors import FieldInvalid
+from protocols.errors import FieldInvalid, ProtocolError
 from protocols.model import MAX_TEXT_CHARS, Command
+from protocols.native import codec
 
 PERSONAL = frozenset({"instruct", "checklist", "text"})
 """Actions that a person answers."""
@@ -126,6 +127,21 @@ class Orders:
     def time_ms(self) -> int:
         """How late it is, by the corrected clock."""
         return self._clock.now_ms(self._now_ms(), self._steady_ms(), is_set=self._is_set())
+
+    def take_bytes(self, payload: bytes) -> None:
+        """A command as it came. One that is none is refused, if its id can be read; raise
+        ProtocolError if not: there is nobody to answer."""
+        try:
+            command = codec.decode(payload, Command)
+        except ProtocolError as error:
+            identity = codec.decode_map(payload).get("id")
+            if not isinstance(identity, str) or len(identity) > MAX_TEXT_CHARS:
+                raise
+            if not self.file.has_seen(identity):
+                self._tell(identity, CommandState.REFUSED, str(error))
+                self.file.see(identity, self.time_ms(), self.time_ms())
+        else:
+            self.take(command)
 
     def take(self, command: Command) -> None:
         """A command has come."""

@@ -15,7 +15,7 @@ from edge import orders_file
 from edge.order import Order
 from edge.orders import OrderFailed, OrderRefused, Orders, UnknownOrder
 from protocols.commands import CommandState
-from protocols.errors import FieldInvalid
+from protocols.errors import FieldInvalid, ProtocolError
 from protocols.model import Command
 
 NOW_MS = 1_795_000_000_000
@@ -198,6 +198,32 @@ async def test_what_is_not_done_is_refused_once_with_the_reason(
     orders.take(wrong)
     orders.take(wrong)
     assert bench.replies == [{"cmd": "c1", "state": "refused", "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "detail"),
+    [
+        (b'{"id":"c1","act":"text","t":0,"exp":1,"args":["x"]}', "args: "),
+        (b'{"id":"c1","act":"text","t":0}', "exp: required key is missing"),
+    ],
+)
+async def test_a_command_that_is_none_is_refused_if_its_id_can_be_read(
+    bench: Bench, orders: Orders, payload: bytes, detail: str
+) -> None:
+    orders.take_bytes(payload)
+    orders.take_bytes(payload)
+    [reply] = bench.replies
+    assert (reply["cmd"], reply["state"]) == ("c1", "refused")
+    assert reply["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc1", b"{", b"[]", b'{"id": 7}', b'{"act": "text"}'])
+async def test_bytes_without_an_id_are_answered_to_nobody(
+    bench: Bench, orders: Orders, payload: bytes
+) -> None:
+    with pytest.raises(ProtocolError):
+        orders.take_bytes(payload)
+    assert not bench.replies
 
 
 async def test_a_device_whose_clock_runs_free_goes_by_the_gateways(
