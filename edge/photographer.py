@@ -279,13 +279,15 @@ class Photographer:
 
     def _keep_one(self, waiting: _Waiting) -> None:
         """A picture that was sent before is not sent again: its first chunk tells of one more
-        alarm that it shows, and it goes out as early as that wants."""
+        alarm that it shows, and it goes out as early as that wants. What would only be the rest
+        of this alarm too is not worth telling."""
         _, place, reason, alarm, shot = waiting
         sent = self._sent.get(shot.id)
         if sent is None:
             self.send(shot.picture, reason, alarm, place=place)
             return
-        if alarm not in sent.refs:
+        is_of_alarm = sent.place.rank in {Rank.ALARM, Rank.REST}
+        if alarm not in sent.refs and not (is_of_alarm and place.rank is Rank.REST):
             sent.refs.add(alarm)
             first = next(_cut(shot.picture, reason, alarm, {}))
             self._spool.put_all(Up.MEDIA, shot.picture.taken_ms, [first], place=place)

@@ -205,7 +205,7 @@ async def test_many_alarms_at_once_are_bounded_and_the_newest_is_photographed(
             here.photographer.note_alarm(f"alarm {n}", n)
         async with running(here):
             last = f"alarm {3 * MAX_ALARMS - 1}"
-            told = 3 * MAX_ALARMS * 4 + MAX_ALARMS  # before the press; and after it
+            told = 3 * MAX_ALARMS * SETTINGS.alarm_pictures + 1 + MAX_ALARMS  # with the rest, after
             await here.until(lambda: len(here.waiting()) == told)
     assert len({chunk.id for chunk in here.chunks()}) == 5
     assert len([chunk for chunk in here.chunks() if chunk.n > 0]) == 5 * (here.waiting()[0].of - 1)
