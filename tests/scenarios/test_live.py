@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from simulators.camera import read_stamp
+from simulators.camera import StampUnreadable, read_stamp
 from simulators.ledger import now_ms
-from tests.scenarios.seeing import scene
+from tests.edge.panel_parts import browser, needs_chromium
+from tests.scenarios.seeing import CAR, scene
 
 pytestmark = pytest.mark.slow  # whole processes, real time
 
@@ -110,3 +112,24 @@ async def test_a_snapshot_and_an_alarm_pass_them_on_a_slow_link(tmp_path: Path) 
             status, _, jpeg = await there.snapshot("?timeout_ms=30000")
             assert status == 200
             assert read_stamp(jpeg).millis >= requested
+
+
+@needs_chromium
+async def test_a_page_shows_them_with_a_ticket(tmp_path: Path) -> None:
+    """A browser's <img> sends no token; each picture takes the place of the one before."""
+    async with scene(tmp_path) as there, browser() as chromium:
+        live = f"/api/v1/devices/{CAR}/live"
+        ticket = (await there.gateway.post(f"{live}/ticket"))["ticket"]
+        page = await chromium.new_page()
+        source = f"{there.gateway.url}{live}.mjpeg?seconds=30&ticket={ticket}"
+        await page.set_content(f'<img src="{source}">', wait_until="commit")
+        await page.wait_for_function("document.querySelector('img').naturalWidth === 640")
+        frames: set[int] = set()
+        async with asyncio.timeout(20):
+            while len(frames) < 3:
+                shown = await page.locator("img").screenshot(type="png")
+                with contextlib.suppress(StampUnreadable):  # between two pictures
+                    frames.add(read_stamp(shown).frame)
+        await page.close()
+        [command] = await there.commands("live")
+        assert command["state"] in {"cancelled", "failed"}, "the page has gone"
