@@ -169,3 +169,32 @@ async def test_a_spool_that_comes_late_changes_no_state_and_counts_when_it_happe
         (found,) = report["incidents"]
         assert found["duration_ms"] == recount(await gateway.events())["110-7"]
         assert found["arrived"] == late["data"]["t"]
+
+
+async def test_a_kill_among_keys_loses_no_change_and_tells_none_twice(gateway: Gateway) -> None:
+    password = (await gateway.command("device", "add", "car-1", "--kind", "vehicle_terminal"))[
+        "password"
+    ]
+    now, acts = int(time.time() * 1000), ("vehicle_patrol", "foot_patrol")
+    keys = [{"boot": 1, "seq": n, "t": now - 60 + n, "act": acts[n % 2]} for n in range(1, 61)]
+    async with Terminal(gateway.mqtt_port, "car-1", password) as car:
+        Crew(car).online()
+        for key in keys:
+            car.send("duty", key)
+        await gateway.wait_for(20, "duty")
+        await gateway.kill()
+    await gateway.start()
+    async with Terminal(gateway.mqtt_port, "car-1", password) as car:
+        Crew(car).online()
+        for key in keys:  # no receipt covers them all: the device sends them again
+            car.send("duty", key)
+        await car.receipt(boot=1, p=60)
+        changes = await gateway.events("unit.changed")
+        assert [each["id"] for each in changes] == [
+            f"car-1:1:p:{n}/unit/car-1" for n in range(1, 61)
+        ]
+        assert [each["data"]["was"] for each in changes][1:] == [
+            each["data"]["state"] for each in changes
+        ][:-1]
+        unit = await gateway.get("/api/v1/units/car-1")
+        assert (unit["state"], unit["since"]) == ("vehicle_patrol", now)
