@@ -25,6 +25,7 @@ class Gateway(NamedTuple):
 
     url: str
     token: str
+    timeout_s: float = TIMEOUT_S
 
     def ask(
         self,
@@ -74,7 +75,7 @@ class Gateway(NamedTuple):
             method=method,
         )
         try:
-            with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
+            with urlopen(request, timeout=self.timeout_s) as response:  # noqa: S310
                 return response.read(), dict(response.headers)
         except HTTPError as error:
             try:

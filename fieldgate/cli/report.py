@@ -11,6 +11,9 @@ import typer
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
 from fieldgate.cli.device import fail
 
+TIMEOUT_S = 3600.0
+"""A month of a city is read for minutes."""
+
 report = typer.Typer(no_args_is_help=True, help="Reports: arrivals.")
 
 
@@ -55,7 +58,8 @@ def arrivals(
     else:
         query = {"from": since, "to": until, "grid": grid}
         given = {key: value for key, value in query.items() if value is not None}
-        found = gateway(url, token, data).ask("/api/v1/reports/arrivals", given)
+        asked = gateway(url, token, data)._replace(timeout_s=TIMEOUT_S)
+        found = asked.ask("/api/v1/reports/arrivals", given)
     try:
         if csv is not None:
             csv.write_text(as_csv(found))

@@ -29,7 +29,7 @@ from gateway.journal.base import (
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import UNREADABLE, Damage, Gap, is_damage, readable, suppress_damage
 from gateway.journal.rows import alarm_of, command_of, event_of
-from gateway.journal.tracks import Piece, in_order_of_time
+from gateway.journal.tracks import Piece, in_order_of_time, joined
 from protocols.commands import CommandState
 from protocols.model import Stage
 
@@ -224,7 +224,7 @@ class SqliteReader:
         parts = in_order_of_time(
             await loop.run_in_executor(self._trackers, self._pieces, device, span)
         )
-        while part := await loop.run_in_executor(self._trackers, next, parts, None):
+        while part := await loop.run_in_executor(self._trackers, joined, parts):
             yield part
 
     def _pieces(self, device: str, span: range) -> list[Piece]:
