@@ -59,7 +59,7 @@ class Custody:
             await self._bury([(each, each.deleted) for each in doomed if each.deleted])
         for holding in await asyncio.to_thread(self._shelf.holds):
             if not holding.is_told:
-                await self._tell_hold(holding.hold)
+                await self._tell_hold(holding.hold, holding.media)
             if holding.release is not None:
                 await self._end_hold(holding)
 
@@ -72,7 +72,7 @@ class Custody:
         now on. Again changes nothing."""
         hold = Hold(scope=scope, id=identity, t=self._now_ms(), by=by, note=note)
         if await asyncio.to_thread(self._shelf.hold, hold, media):
-            await self._tell_hold(hold)
+            await self._tell_hold(hold, media)
 
     async def holds(self) -> list[Hold]:
         """All that is held, the oldest first."""
@@ -89,8 +89,9 @@ class Custody:
                 return True
         return False
 
-    async def _tell_hold(self, hold: Hold) -> None:
-        await self._record("held", hold.scope, hold.id, hold.t, by=hold.by, note=hold.note)
+    async def _tell_hold(self, hold: Hold, named: Sequence[str]) -> None:
+        told = {"by": hold.by, "note": hold.note, "named": list(named) or None}
+        await self._record("held", hold.scope, hold.id, hold.t, **told)
         await asyncio.to_thread(self._shelf.hold_told, hold)
 
     async def _end_hold(self, holding: Holding) -> None:

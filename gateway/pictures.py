@@ -158,9 +158,10 @@ class Release(Struct, frozen=True):
 
 
 class Holding(NamedTuple):
-    """A hold, and what of it the journal may not have yet."""
+    """A hold, the pictures that its alarm names, and what of it the journal may not have yet."""
 
     hold: Hold
+    media: Sequence[str]
     is_told: bool
     release: Release | None
 

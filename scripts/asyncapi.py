@@ -131,6 +131,7 @@ CUSTODY: Json = {
     "by": TEXT,
     "why": TEXT,
     "note": TEXT,
+    "named": {**TEXTS, "description": "Pictures that a held alarm names itself."},
     "record": {"type": "object", "description": "What a deleted picture was, and who sent it."},
 }
 EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {

@@ -207,10 +207,11 @@ class Shelf:
         return [
             Holding(
                 Hold(scope=scope, id=each, t=t, by=by, note=note),
+                msgspec.json.decode(media, type=list[str]),
                 bool(told),
                 None if released is None else msgspec.json.decode(released, type=Release),
             )
-            for scope, each, t, by, note, told, released, _ in rows
+            for scope, each, t, by, note, told, released, media in rows
         ]
 
     def hold(self, hold: Hold, media: Sequence[str] = ()) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Self
 import msgspec
 import structlog
 
-from gateway.journal import rescue
+from gateway.journal import picture_rescue, rescue
 from gateway.journal.base import (
     BLOCK_TYPES,
     REPEAT_MS,
@@ -103,6 +103,12 @@ class SqliteJournal(SqliteReader):
         self._folder.mkdir(parents=True, exist_ok=True)
         rescue.mend_logs(self._folder)
         self._main = rescue.open_main(self._folder, migrate, self.damage, self._now_ms())
+        picture_rescue.mend(
+            self._folder / "pictures",
+            self._main,
+            is_suspect=rescue.is_marked(self._folder, picture_rescue.NAME),
+            now_ms=self._now_ms(),
+        )
         self.pictures = PictureStore(self._folder / "pictures")
         self.shelf = Shelf(self._folder / "pictures")
         self._numbers = dict(self._main.execute("SELECT id, no FROM device"))
@@ -128,6 +134,8 @@ class SqliteJournal(SqliteReader):
             for writer, name in ((self._upper, rescue.MAIN), (self._lower, self._day))
             if is_damage(writer.failure) or (name == rescue.MAIN and self._is_suspect)
         ]
+        if is_damage(self._lower.failure):  # of the two files that it writes
+            damaged.append(picture_rescue.NAME)
         if damaged:
             rescue.mark(self._folder, damaged)
         await super().__aexit__()

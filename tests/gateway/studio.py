@@ -54,7 +54,7 @@ class Studio:
         self.url = ""
         self.session: aiohttp.ClientSession
         self.tokens: dict[Role, str] = {}
-        self._seq = 0
+        self.seq = 0
 
     async def _who_asked(self, ref: str) -> Asked | None:
         return self.asked.get(ref)
@@ -86,8 +86,8 @@ class Studio:
 
     async def send_chunk(self, chunk: dict[str, Any], device: str = "car-1") -> None:
         """A device sends one chunk."""
-        self._seq += 1
-        message = {"boot": 1, "seq": self._seq, "t": self.gw.now, **chunk}
+        self.seq += 1
+        message = {"boot": 1, "seq": self.seq, "t": self.gw.now, **chunk}
         await self.gw.telemetry_of("media", message, device=device)
         for held in self.gw.chunks:
             self.darkroom.media.chunk_held(held)
@@ -96,9 +96,11 @@ class Studio:
     async def fed(self, number: int, kind: str = "media") -> list[Event]:
         """The events of so many pictures, once they are there."""
         async with asyncio.timeout(20):
-            while len(events := await self.gw.events(kind)) < number:
-                await self.gw.journal.wait_beyond(self.gw.journal.last_cursor)
-        return events
+            while True:
+                cursor = self.gw.journal.last_cursor  # first: the next may come while we read
+                if len(events := await self.gw.events(kind)) >= number:
+                    return events
+                await self.gw.journal.wait_beyond(cursor)
 
     async def custody(self) -> list[dict[str, Any]]:
         """What was recorded of pictures' custody."""

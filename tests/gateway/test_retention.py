@@ -346,3 +346,43 @@ async def test_a_page_that_cannot_be_read_ends_neither_retention_nor_the_rest(
             assert not working.done()
         working.cancel()
         await asyncio.wait([working])
+
+
+async def test_a_damaged_pictures_db_is_made_anew_from_the_journal(tmp_path: Path) -> None:
+    async with studio(tmp_path) as room:
+        await room.gw.alarm(seq=1)
+        gone = await sent(room, 1, reason="live", ref="c1")
+        room.gw.now += 8 * DAY_MS
+        await room.darkroom.retention.once()
+        kept_one = await sent(room, 2, reason="alarm", ref=ALARM)
+        await sent(room, 2, reason="command", ref="c2")
+        await hold(room, f"media/{kept_one}")
+        room.gw.now += 1
+        await hold(room, f"alarms/{ALARM}")
+        released = await sent(room, 3, reason="periodic")
+        await hold(room, f"media/{released}")
+        await hold(room, f"media/{released}", "DELETE")
+        before = await room.about(kept_one)
+    path = tmp_path / "pictures" / "pictures.db"
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 8] = b"\xa5" * 4096 * 6
+    path.write_bytes(content)
+    async with studio(tmp_path) as room:
+        room.gw.now += 8 * DAY_MS
+        (aside,) = room.gw.journal.put_aside
+        assert aside.startswith("pictures.db.damaged-")
+        async with room.request("GET", f"/api/v1/media/{kept_one}") as response:
+            assert await response.read() == picture(2)
+        after = await room.about(kept_one)
+        assert after["holds"] == before["holds"]
+        told = ("device", "reason", "ref", "taken", "sent", "began", "received", "complete")
+        assert [[each[key] for key in told] for each in after["sendings"]] == [
+            [each[key] for key in told] for each in before["sendings"]
+        ]
+        assert (await room.get(f"/api/v1/media/{gone}", 410))["deleted"]["why"] == "live_days"
+        held = (await room.get("/api/v1/holds"))["holds"]
+        assert [each["id"] for each in held] == [kept_one, ALARM]
+        room.seq = 100  # the device goes on in its numbering
+        again = await sent(room, 4, reason="live")
+        assert (await room.about(again))["complete"]
+        assert len([each for each in await room.custody() if each["act"] == "deleted"]) == 1
