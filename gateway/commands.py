@@ -354,7 +354,8 @@ class Commands:
             topic = topics.down(self._prefix, device, topics.Down.CMD)
             # What is left of its time: after that the broker drops it.
             expiry_s = max(1, (record.exp - now) // 1000)
-            if not self._publish(Down(topic, payload, expiry_s=expiry_s, lane=Lane.PRIORITY)):
+            # By the other client: receipts of alarms share no room with commands.
+            if not self._publish(Down(topic, payload, expiry_s=expiry_s, lane=Lane.TELEMETRY)):
                 return  # no connection, or too much under way: the next turn tries again
             self._sending.sent(device, command_id, self._now_s())
             if record.state is CommandState.CREATED:
