@@ -9,7 +9,7 @@ import pytest
 from protocols.model import Position
 from protocols.native.topics import Up
 from tests import parts
-from tests.edge.panel_parts import HERE, INCIDENT, later, needs_chromium, on_patrol
+from tests.edge.panel_parts import CHECKLIST, HERE, INCIDENT, later, needs_chromium, on_patrol
 from tests.edge.stand_in import StandInGateway
 
 pytestmark = [needs_chromium, pytest.mark.slow]
@@ -172,3 +172,21 @@ async def test_a_call_is_seen_and_an_instruction_comes_before_what_is_asked(
         await panel.hold("#sos")
         await panel.at(".alarm").wait_for()
         await panel.at("#sheet").wait_for(state="hidden")
+
+
+async def test_a_checklist_that_came_by_itself_is_done_with_its_last_step(
+    broker_port: int, tmp_path: Path
+) -> None:
+    async with (
+        StandInGateway(broker_port) as gateway,
+        on_patrol(broker_port, tmp_path) as (_, panel),
+    ):
+        await gateway.presence(online=True)
+        gateway.command("c-1", later(), "checklist", **CHECKLIST)
+        await panel.until_text("[data-view=checklist] .badge", "7")
+        await panel.tap("[data-view=checklist]")
+        for step in range(7):
+            await panel.tap(f".steps li[data-key='{step}'] button")
+        replies = await gateway.replies("c-1", "done")
+        assert sorted(r.step for r in replies if r.step is not None) == list(range(7))
+        await panel.until_text("#view-checklist", "暂无处置清单")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import get_args
 import pytest
 
 from edge.agent import Agent
+from edge.panel import server
 from protocols.model import DutyAct, Stage
 from protocols.native.topics import Up
 from tests import parts
@@ -241,6 +243,27 @@ async def test_without_network_it_says_so_and_queues(tmp_path: Path) -> None:
                 await gateway.until(lambda: gateway.of(Up.DUTY))
                 assert gateway.of(Up.DUTY)[-1].act == "en_route"
                 assert len(gateway.of(Up.ALARM)) == 1
+
+
+async def test_a_newer_page_waits_for_the_alarm_that_is_being_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent is stopped for an update while SOS is held; the newer one takes the alarm."""
+    about = config(parts.free_port(), tmp_path, panel=settings())
+    async with browser() as running, screen(running) as panel:
+        async with panelled(about) as agent:
+            await panel.open(page_of(agent))
+            await panel.page.evaluate("() => { window.isOld = true; }")
+        await panel.hold("#sos")
+        await panel.until_text("#lost", "报警未发出")
+        newer = tmp_path / "static"
+        shutil.copytree(server.FILES, newer)
+        with (newer / "themes.css").open("a") as themes:
+            themes.write("/* newer */")
+        monkeypatch.setattr(server, "FILES", newer)
+        async with panelled(about) as agent:
+            await panel.until("() => !window.isOld && document.querySelector('.alarm')")
+            assert pressed(agent) == [("panic", 1)]
 
 
 async def test_a_killed_agent_is_told_of_loudly_and_comes_back(tmp_path: Path) -> None:

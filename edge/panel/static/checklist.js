@@ -13,8 +13,9 @@ async function tick(order, step) {
   const name = `${order.id} ${step}`;
   if (ticking.has(name)) return;
   ticking.add(name);
-  if (!(await answer(order, { step }, "/step"))) return ticking.delete(name);
-  const isLast = ticksOf(order).size + 1 >= listOf(order).steps.length;
+  const after = await answer(order, { step }, "/step");
+  if (!after) return ticking.delete(name);
+  const isLast = after.ticks.length >= listOf(order).steps.length;
   if (order.act === "checklist" && isLast) answer(order, { state: "done" });
 }
 

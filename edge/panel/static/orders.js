@@ -39,14 +39,15 @@ export const listOf = (order) => (order.act === "checklist" ? order.args : order
 
 export const messages = (state) => state.orders.filter((order) => order.act === "text").reverse();
 
-// Sends an answer to an order, a tick of it, say; false if it was not taken, which is told then.
-export async function answer(order, body, path = "") {
+const send = (order, body, path = "") => ask(`/orders/${encodeURIComponent(order.id)}${path}`, body);
+
+// Sends an answer to an order, or a tick of it: the order then; null if it was not taken, which is told.
+export async function answer(order, body, path) {
   try {
-    await ask(`/orders/${encodeURIComponent(order.id)}${path}`, body);
-    return true;
+    return await send(order, body, path);
   } catch (error) {
     complain(error instanceof Refused ? ["failed", error.message] : ["not_kept", say("answer")]);
-    return false;
+    return null;
   }
 }
 
@@ -56,5 +57,7 @@ const told = new Set();
 export function noteShown(order) {
   if (document.hidden || order.state !== "delivered" || told.has(order.id)) return;
   told.add(order.id);
-  answer(order, { state: "shown" }).then((isTaken) => isTaken || told.delete(order.id));
+  send(order, { state: "shown" }).catch((error) => {
+    if (!(error instanceof Refused)) told.delete(order.id); // once more, when it is drawn again
+  });
 }

@@ -98,8 +98,9 @@ function build() {
 
 function take(parts) {
   const next = { ...state, ...parts };
-  if (version !== null && version !== next.page) location.reload(); // the agent has a newer page
-  version = next.page;
+  version ??= next.page;
+  // The agent has a newer page; an alarm that is being raised comes first.
+  if (version !== next.page && !page("sos").dataset.state) location.reload();
   if (!state && !localStorage.getItem("language")) setLanguage(next.lang);
   const before = state ?? next;
   state = next;
