@@ -31,7 +31,9 @@ class NoMatplotlib(Exception):
 
 def table(report: Report) -> Table:
     """Figures of all, of each grid, of each shift."""
-    found = Table("", "incidents", "arrived", "mean", "median", "within 5 min", "within 10 min")
+    found = Table("", "incidents", "arrived", "mean", "median", "≤ 5 min", "≤ 10 min")
+    for column in found.columns:
+        column.no_wrap = True
     rows = [("all", report["total"])]
     rows += [(f"grid {each['grid'] or '(none)'}", each) for each in report["by_grid"]]
     rows += [(f"shift {each['shift']}", each) for each in report["by_shift"]]

@@ -64,6 +64,8 @@ class Draft:
     def bind(self, unit: UnitRecord, crew: Crew, cause: Cause, *, by_core: bool) -> None:
         """The unit has this crew from now on; who was in another one has left it."""
         taken: dict[str, str] = {}
+        if not unit.devices:
+            unit = dissolved(unit)  # what it did in another shift is over
         for device in crew.devices:
             other = self.of(device)
             if other.id == unit.id:
@@ -115,8 +117,9 @@ class Draft:
             bound_by=None,
             by_core=False,
         )
-        facts = {"released": {device: device for device in released}}
-        self.put(left if stays else dissolved(left), facts=facts)
+        if not stays:
+            left = replace(dissolved(left), state=unit.state, since=unit.since)  # its last word
+        self.put(left, facts={"released": {device: device for device in released}})
         for device in released:
             self.release(unit, device, at)
 

@@ -250,6 +250,20 @@ async def test_the_dispatch_core_forms_and_ends_a_unit(tmp_path: Path) -> None:
             await h.units.unbind("patrol-12", by="core")
 
 
+async def test_a_shift_ends_for_a_unit_of_the_core_and_another_one_begins(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.units.bind("patrol-12", ["car-1", "cam-1"], [], by="core")
+        await h.duty("vehicle_patrol", 1)
+        await h.duty("off_duty", 2)
+        told = (await changes(h))[-1]
+        assert (told["unit"], told["state"], told["devices"]) == ("patrol-12", "off", [])
+        assert told["released"] == {"car-1": "car-1", "cam-1": "cam-1"}
+        assert h.units.view("cam-1")["state"] == "off"  # type: ignore[index]
+        await h.duty("on_duty", 3)
+        await h.units.bind("patrol-12", ["car-1"], [], by="core")
+        assert h.units.view("patrol-12")["state"] == "on_duty"  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("unit", "devices", "field"),
     [
