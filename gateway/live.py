@@ -17,6 +17,7 @@ from uuid import uuid4
 import structlog
 
 from gateway.asked import Frame, NoPicture
+from gateway.images import MAX_PX
 from gateway.journal.base import CommandRecord
 from gateway.order import Ended
 from gateway.shots import Shot
@@ -133,6 +134,8 @@ class _Watching:
         if shot.problem or image is None or image.mime != "image/jpeg":
             return None
         if shot.ref not in self.commands or len(shot.data) > MAX_FRAME_BYTES:
+            return None
+        if image.width * image.height > MAX_PX:  # a page would decode it
             return None
         self._seq += 1
         self._came_ms.append(shot.received)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 STILL_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 OPEN_TIMEOUT_MS, READ_TIMEOUT_MS = 5_000, 5_000
 DRAIN_S = 2.0
+SEEN, SEEN_ENOUGH = 9, 3  # intervals of a camera that is slower than it says
 HELD_UP = 1.5  # a frame that comes after so many intervals may have been taken earlier
 ASSUMED_FPS = 25.0
 JPEG_QUALITY = 80
@@ -167,7 +169,8 @@ class Freshness:
     """
 
     def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
+        self._told_s = self._interval_s = interval_s
+        self._seen_s: deque[float] = deque(maxlen=SEEN)
         self._is_late = False
         self._left = 1
 
@@ -185,9 +188,17 @@ class Freshness:
             self._is_late = True
             return False
         if self._is_late:
-            self._interval_s = min(waited_s, DRAIN_S)
+            self._learn(waited_s)
         self._left -= 1
         return self._left <= 0
+
+    def _learn(self, waited_s: float) -> None:
+        """The interval is the middle one of those seen: one of them may be a hold-up. A few that
+        are seen first don't say much, and too long an interval would pass over every frame."""
+        self._seen_s.append(waited_s)
+        middle_s = sorted(self._seen_s)[(len(self._seen_s) - 1) // 2]
+        longest_s = DRAIN_S if len(self._seen_s) >= SEEN_ENOUGH else 2 * self._told_s
+        self._interval_s = min(middle_s, longest_s)
 
 
 def _no_wider(frame: Frame, width_px: int | None) -> Frame:

@@ -187,7 +187,8 @@ class LiveRoutes:
         with _problems():
             taken = await self._snapshots.take(device, by=by, timeout_ms=_TIMEOUT_MS.read(request))
         view = self._view(taken, by)
-        if "application/json" in request.headers.get("Accept", ""):
+        accepted = request.headers.get("Accept", "")
+        if "application/json" in accepted and "image/" not in accepted:
             return json_answer(view)
         is_shown = taken.mime in SHOWN_TYPES
         headers = {

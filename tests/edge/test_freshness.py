@@ -40,9 +40,31 @@ def test_what_is_taken_anew_begins_after_a_frame_that_was_waited_for() -> None:
     assert first_fresh([0.1, 0.1, 0.1], frames=2) == 2
 
 
+def taken(freshness: Freshness, *waits_s: float) -> list[bool]:
+    """Of which frames of one call a picture is made."""
+    freshness.begin(frames=1)
+    return [freshness.is_fresh(wait_s) for wait_s in waits_s]
+
+
 def test_a_camera_that_is_slower_than_it_says_is_learned() -> None:
     freshness = Freshness(0.04)
-    freshness.begin(frames=1)
-    assert [freshness.is_fresh(0.1) for _ in range(2)] == [False, True]
-    freshness.begin(frames=1)
-    assert freshness.is_fresh(0.1)
+    assert taken(freshness, 0.1, 0.1) == [False, True]
+    assert taken(freshness, 0.1) == [True]
+
+
+def test_a_very_slow_one_is_learned_from_the_third_picture_on() -> None:
+    freshness = Freshness(0.04)
+    for _ in range(3):
+        assert taken(freshness, 0.5, 0.5) == [False, True]
+    assert taken(freshness, 0.5) == [True]
+
+
+def test_hold_ups_are_not_learned() -> None:
+    """Two in a row look like a slow camera: its next frames are taken all the same."""
+    freshness = Freshness(0.04)
+    assert taken(freshness, 1.9, 1.2) == [False, True]
+    assert taken(freshness, 0.1) == [True]
+    for _ in range(2):
+        taken(freshness, 0.2, 0.1)
+    assert taken(freshness, 1.9, 1.2) == [False, True]
+    assert taken(freshness, 0.1) == [True]

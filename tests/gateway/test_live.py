@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.api.tickets import MAX_TICKETS, Tickets
 from gateway.asked import Frame
 from gateway.journal.base import Chunk, Event, EventType
-from gateway.live import Viewer
+from gateway.live import LiveViews, Viewer
 from gateway.registry import Device, Role
 from gateway.shots import Shots
+from gateway.snapshot import Ordered
 from protocols.model import Command
 from protocols.native import codec, media
 from simulators.camera import draw_jpeg
@@ -23,6 +26,12 @@ from tests.gateway.outward import NOW_MS, Outward, outward
 
 JPEG = draw_jpeg(1, NOW_MS)
 LIVE = "/api/v1/devices/box-1/live"
+
+
+def huge(jpeg: bytes) -> bytes:
+    """The same, which says that it has 65,535 pixels a side."""
+    frame = jpeg.index(b"\xff\xc0")
+    return jpeg[: frame + 5] + b"\xff" * 4 + jpeg[frame + 9 :]
 
 
 class Box:
@@ -406,6 +415,68 @@ async def test_a_ticket_opens_one_devices_pictures_once(gateway: Outward, box: B
         path = f"/api/v1/devices/{device}/live.mjpeg{query}"
         async with gateway.request("GET", path, role=None) as refused:
             assert refused.status == 401
+
+
+async def test_a_ticket_is_good_for_a_minute() -> None:
+    now = NOW_MS
+    tickets = Tickets(lambda: now)
+    used, until = tickets.give("box-1")
+    late, _ = tickets.give("box-1")
+    assert tickets.take(used, "box-1")
+    assert not tickets.take(used, "box-1")
+    now = until
+    assert not tickets.take(late, "box-1")
+    first, *_ = [tickets.give("box-1")[0] for _ in range(MAX_TICKETS + 1)]
+    now -= 1
+    assert not tickets.take(first, "box-1"), "the oldest gives way"
+
+
+async def test_the_command_is_renewed_before_it_ends_and_at_once_for_more_pictures(
+    gateway: Outward, box: Box
+) -> None:
+    ordered = Ordered(
+        gateway.commands, gateway.shots, gateway.twins, gateway.journal.shelf.sendings,
+        lambda: NOW_MS,
+    )  # fmt: skip
+    live = LiveViews(ordered, now_s=time.monotonic, renew_s=0.4)
+    running = asyncio.create_task(live.run())
+    await asyncio.sleep(0)
+    async with live.watch("box-1", fps=4, seconds=60, by=None) as viewer:
+        first = await box.ordered("live")
+        box.shows(JPEG, first.id, reason="live")
+        assert (await viewer.first()).command == first.id
+        second = await box.ordered("live")
+        box.shows(JPEG, first.id, reason="live")  # it was on its way when the next took over
+        assert (await viewer.first()).command == first.id
+        async with live.watch("box-1", fps=5, seconds=60, by=None):
+            assert (await box.ordered("live")).args.get("fps", 5.0) == 5.0
+    assert second.id != first.id
+    assert (await box.ordered("cancel")).args["id"] != first.id
+    running.cancel()
+    await asyncio.wait([running])
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b"GIF89a" + JPEG,
+        huge(JPEG),
+        JPEG + bytes(2 * 1024 * 1024),
+    ],
+)
+async def test_what_no_page_should_decode_is_not_shown(
+    gateway: Outward, box: Box, spoilt: bytes
+) -> None:
+    opening = asyncio.create_task(
+        gateway.request("GET", f"{LIVE}.mjpeg?seconds=2", role=Role.DISPATCHER).__aenter__()
+    )
+    command = await box.ordered("live")
+    box.shows(spoilt, command.id, reason="live")
+    box.shows(JPEG, command.id, reason="live")
+    response = await opening
+    headers, body = await anext(parts(response))
+    assert (body, headers["Fieldgate-Seq"]) == (JPEG, "1")
+    response.close()
 
 
 async def test_a_slow_viewer_gets_the_newest_and_never_a_heap() -> None:
