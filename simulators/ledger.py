@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -108,9 +109,12 @@ class Ledger:
         self._synced: asyncio.Future[None] | None = None
         self._closing = False
         self._writer: asyncio.Task[None] | None = None
+        # A thread of its own: a press waits for its line, and for nothing else that is slow.
+        self._disk = ThreadPoolExecutor(1, "ledger")
 
     async def __aenter__(self) -> Self:
-        self._fd = await asyncio.to_thread(_open_whole, self._path)
+        loop = asyncio.get_running_loop()
+        self._fd = await loop.run_in_executor(self._disk, _open_whole, self._path)
         self._writer = asyncio.create_task(self._write_groups(), name="ledger")
         return self
 
@@ -126,6 +130,7 @@ class Ledger:
         try:
             await self._writer
         finally:
+            self._disk.shutdown()
             os.close(self._fd)
 
     def note(self, line: Line) -> asyncio.Future[None]:
@@ -145,6 +150,7 @@ class Ledger:
         await asyncio.shield(self.note(line))
 
     async def _write_groups(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting or not self._closing:
             await self._wake.wait()
             self._wake.clear()
@@ -153,7 +159,8 @@ class Ledger:
             if not group or synced is None:
                 continue
             try:
-                await asyncio.to_thread(_append, self._fd, b"".join(group))
+                lines = b"".join(group)
+                await loop.run_in_executor(self._disk, _append, self._fd, lines)
             except OSError as error:
                 synced.set_exception(error)
                 raise

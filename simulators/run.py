@@ -149,6 +149,7 @@ class Run:
         self._began_s = time.monotonic()
         self._phase: Literal["running", "draining", "done"] = "running"
         self._draining = asyncio.Event()
+        self._compiling = asyncio.Lock()
 
     async def play(self) -> State:
         """Play to the end and give the last state."""
@@ -245,7 +246,11 @@ class Run:
 
     def _firmware(self, unit: Unit, **common: Any) -> Device:
         return FirmwareDevice(
-            unit, relay=self._relays[unit.device], folder=self._folder / unit.device, **common
+            unit,
+            relay=self._relays[unit.device],
+            folder=self._folder / unit.device,
+            compiling=self._compiling,
+            **common,
         )
 
     def _full(self, unit: Unit, **common: Any) -> Device:

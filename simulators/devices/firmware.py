@@ -31,6 +31,7 @@ class FirmwareDevice:
         password: str,
         relay: Relay,
         folder: Path,
+        compiling: asyncio.Lock,
         book: Ledger,
         tally: Tally,
         reports: Reports,
@@ -46,7 +47,7 @@ class FirmwareDevice:
             "status_every_s": max(5, round(reports.status_period_s)),
         }
         self._relay = relay
-        self._folder = folder
+        self._folder, self._compiling = folder, compiling
         self._book, self._tally = book, tally
         self._box: FirmwareBox | None = None
         self._online = False
@@ -56,7 +57,8 @@ class FirmwareDevice:
 
     async def run(self) -> None:
         """Live until cancelled."""
-        built = await asyncio.to_thread(firmware.build, self._folder.parent)
+        async with self._compiling:  # one box compiles for all of them
+            built = await asyncio.to_thread(firmware.build, self._folder.parent)
         box = FirmwareBox(self._folder, built, on_line=self._take)
         host, port = self._relay.address
         box.provision(**self._settings, brokers=[f"{host}:{port}"])

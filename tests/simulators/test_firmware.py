@@ -44,6 +44,7 @@ async def test_its_presses_arrive_over_a_power_cut_and_stand_in_the_ledger(
             password="",
             relay=relay,
             folder=tmp_path / "box",
+            compiling=asyncio.Lock(),
             book=book,
             tally=tally,
             reports=Reports(),

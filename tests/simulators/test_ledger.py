@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,17 @@ async def test_a_written_line_is_in_the_file_when_write_returns(tmp_path: Path) 
     assert msgspec.json.decode(path.read_bytes()) == {
         "what": "pressed", "id": "box-1:7:p:1", "at": 1000, "kind": "panic", "online": True,
     }  # fmt: skip
+
+
+async def test_a_press_waits_for_nothing_that_others_do_in_threads(tmp_path: Path) -> None:
+    over = threading.Event()
+    async with Ledger(tmp_path / "ledger.jsonl") as book:
+        slow = [asyncio.create_task(asyncio.to_thread(over.wait)) for _ in range(64)]
+        try:
+            await book.write(press("box-1:7:p:1"))
+        finally:
+            over.set()
+            await asyncio.gather(*slow)
 
 
 async def test_lines_of_many_devices_share_an_fsync_and_keep_their_order(tmp_path: Path) -> None:
