@@ -190,3 +190,25 @@ async def test_a_checklist_that_came_by_itself_is_done_with_its_last_step(
         replies = await gateway.replies("c-1", "done")
         assert sorted(r.step for r in replies if r.step is not None) == list(range(7))
         await panel.until_text("#view-checklist", "暂无处置清单")
+
+
+async def test_an_instruction_that_comes_while_sos_is_held_does_not_cancel_it(
+    broker_port: int, tmp_path: Path
+) -> None:
+    async with (
+        StandInGateway(broker_port) as gateway,
+        on_patrol(broker_port, tmp_path) as (agent, panel),
+    ):
+        await gateway.presence(online=True)
+        long = {**INCIDENT, "text": "很长的说明" * 100}
+        gateway.command("i-1", later(), "instruct", **long)
+        await panel.until_text("#view-instruction h2", "盗窃（正在发生）")
+        await panel.page.evaluate("() => document.querySelector('.about').scrollBy(0, 100)")
+        await panel.fingers(await panel.middle("#sos"))
+        await panel.at("#sos[data-state=held]").wait_for()
+        gateway.command("i-2", later(), "instruct", **{**long, "incident": "110-2"})
+        await panel.until_text(".more", "2 / 2")
+        await panel.until("() => document.querySelector('.about').scrollTop === 0")
+        await panel.at(".alarm").wait_for()
+        await panel.fingers()
+        assert len(agent.alarms()) == 1

@@ -60,10 +60,9 @@ export function onHold(key, { progress, fire, cancel, mayBegin }) {
   addEventListener("pointermove", move, true);
   addEventListener("pointerup", lift, true);
   addEventListener("pointercancel", lift, true);
-  addEventListener("scroll", () => end("slid"), true);
   addEventListener("blur", () => (down.clear(), end("slid")));
   document.addEventListener("visibilitychange", () => end("slid"));
-  // No menu, scroll or zoom comes of a long touch.
+  // No menu, scroll or zoom comes of a long touch; the page may scroll by itself meanwhile.
   key.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   key.addEventListener("contextmenu", (event) => event.preventDefault());
 }
