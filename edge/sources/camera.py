@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge.camera_health import Frame, HealthWatch
@@ -49,8 +49,8 @@ class Picture(NamedTuple):
 class Camera:
     """One source of pictures, opened when the first is taken and again when it was lost.
 
-    ``source``: a device (``0``, ``/dev/video0``), a stream (``rtsp://…``, ``http://…``),
-    a film, which gives frame after frame and starts anew at its end, or a still,
+    ``source``: a device (``0``, ``/dev/video0``), a stream (``rtsp://…``, ``http://…``, a named
+    pipe), a film, which gives frame after frame and starts anew at its end, or a still,
     which is read anew each time. Pictures wider than ``width_px`` are made smaller.
     They are ``lag_ms`` old when they arrive. A ``fixed`` camera stands: it is noticed when
     it looks somewhere else.
@@ -137,6 +137,8 @@ class Camera:
     def _opened(self) -> cv2.VideoCapture:
         """The source, opened if that can be done: reading from it says whether."""
         capture = self._open()
+        if not self._is_live:  # what comes through a pipe is as fresh as a stream, or as old
+            self._is_live = Path(self._source).is_fifo()
         self._freshness = self._freshness_of(capture)
         return capture
 

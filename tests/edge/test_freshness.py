@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from pathlib import Path
+
 import pytest
 
-from edge.sources.camera import Freshness
+from edge.sources.camera import Camera, Freshness, Wish
+from simulators.camera import draw_jpeg, read_stamp
+from simulators.ledger import now_ms
 
 AT_ONCE, IN_TIME, LATE = 0.001, 0.035, 2.0
 
@@ -68,3 +74,35 @@ def test_hold_ups_are_not_learned() -> None:
         taken(freshness, 0.2, 0.1)
     assert taken(freshness, 1.9, 1.2) == [False, True]
     assert taken(freshness, 0.1) == [True]
+
+
+@pytest.mark.slow
+def test_a_named_pipe_is_a_camera_and_no_film(tmp_path: Path) -> None:
+    """What lies in the pipe since the last picture is passed over."""
+    pipe, over = tmp_path / "camera.mjpeg", threading.Event()
+    os.mkfifo(pipe)
+
+    def play() -> None:
+        with pipe.open("wb", buffering=0) as end:
+            frame = 0
+            while not over.wait(0.1):
+                frame += 1
+                try:
+                    end.write(draw_jpeg(frame, now_ms()))
+                except BrokenPipeError:
+                    return
+
+    player = threading.Thread(target=play)
+    player.start()
+    camera = Camera(str(pipe))
+    try:
+        assert camera.take() is not None
+        over.wait(1.0)  # pictures nobody takes
+        asked = now_ms()
+        picture = camera.take(Wish(anew=True))
+        assert picture is not None
+        assert read_stamp(picture.jpeg).millis >= asked
+    finally:
+        over.set()
+        player.join()
+        camera.close()
