@@ -22,6 +22,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "SimHei")
+"""For the names of grids. Without one of them a PNG has boxes there; an SVG has the viewer's."""
+
+
 class NoMatplotlib(Exception):
     """What draws is not installed."""
 
@@ -32,7 +36,7 @@ class NoMatplotlib(Exception):
 def table(report: Report) -> Table:
     """Figures of all, of each grid, of each shift."""
     found = Table("", "incidents", "arrived", "mean", "median", "≤ 5 min", "≤ 10 min")
-    for column in found.columns:
+    for column in found.columns[1:]:
         column.no_wrap = True
     rows = [("all", report["total"])]
     rows += [(f"grid {each['grid'] or '(none)'}", each) for each in report["by_grid"]]
@@ -97,16 +101,23 @@ def plot(report: Report, path: Path) -> None:
     Raise NoMatplotlib; ValueError or OSError if the file cannot be written.
     """
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
+        from matplotlib import font_manager, rc_context  # noqa: PLC0415 - heavy, and an extra
+        from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError:
         raise NoMatplotlib from None
 
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = [name for name in CHINESE_FONTS if name in known]
+    with rc_context({"font.sans-serif": [*fonts, "DejaVu Sans"], "svg.fonttype": "none"}):
+        _draw(report, Figure(figsize=(10, 4), layout="constrained"), path)
+
+
+def _draw(report: Report, figure: Any, path: Path) -> None:
     times = sorted(
         each["duration_ms"] / 60_000
         for each in report["incidents"]
         if each["duration_ms"] is not None
     )
-    figure = Figure(figsize=(10, 4), layout="constrained")
     reached, by_grid = figure.subplots(1, 2)
     shares = [100 * (n + 1) / len(times) for n in range(len(times))]
     reached.step([0.0, *times], [0.0, *shares], where="post")

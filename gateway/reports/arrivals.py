@@ -32,8 +32,9 @@ HOLDS_MS = 24 * 3600 * 1000
 LOOKED_FOR_MS = 3 * 3600 * 1000
 """Who is not near by then is not looked for any more."""
 
-NEVER_TAKEN = frozenset({"cancelled", "refused", "failed", "expired"})
-TAKEN = frozenset({"delivered", "shown", "accepted", "step", "done"})
+NEVER_TAKEN = frozenset({"cancelled", "failed", "expired"})
+BEGUN = frozenset({"accepted", "step", "done"})
+TAKEN = frozenset({"delivered", "shown"}) | BEGUN
 
 TYPES = frozenset({EventType.COMMAND, EventType.DUTY, EventType.UNIT_CHANGED})
 """What is needed beside positions."""
@@ -192,8 +193,7 @@ class Arrivals:
         """The orders of each unit that were not in vain, in the order of their times."""
         orders: dict[str, list[_Sent]] = defaultdict(list)
         for sent in sorted(self._sent):
-            states = self._states[sent.command]
-            if states & TAKEN or not states & NEVER_TAKEN:
+            if not _is_vain(self._states[sent.command]):
                 orders[self.unit_of(sent.device, sent.t)].append(sent)
         return orders
 
@@ -250,6 +250,12 @@ class Arrivals:
                 step = near_step(search, event)
                 if step is not None and self.unit_of(device, step.at) == search.unit:
                     yield step
+
+
+def _is_vain(states: set[str]) -> bool:
+    """Whether nobody went for an order of which this was told: refused, or never had."""
+    was_refused = "refused" in states and not states & BEGUN
+    return was_refused or (bool(states & NEVER_TAKEN) and not states & TAKEN)
 
 
 def near_step(search: Search, event: Event) -> Step | None:

@@ -211,6 +211,8 @@ def test_who_is_clear_of_it_is_not_looked_for() -> None:
     [
         ([], True),
         (["refused"], False),
+        (["delivered", "shown", "refused"], False),
+        (["delivered", "failed"], True),
         (["expired"], False),
         (["cancelled"], False),
         (["expired", "delivered"], True),  # told later
@@ -319,6 +321,10 @@ HAPPENED = st.one_of(
         st.sampled_from(["en_route", "on_scene", "clear", "off_duty", "parked"]),
         AT, CARS, st.none() | INCIDENTS,
     ),
+    st.tuples(
+        st.just("state"), AT, CARS,
+        st.sampled_from(["delivered", "shown", "accepted", "refused", "expired", "cancelled"]),
+    ),
     st.tuples(st.just("pos"), AT, CARS, st.floats(0, 300)),
     st.tuples(st.just("unit"), AT, st.sampled_from(["car-1", "car-2"]), st.booleans()),
 )  # fmt: skip
@@ -330,6 +336,8 @@ def made(happened: list[tuple[Any, ...]]) -> list[Event]:
     for n, (what, at, device, about) in enumerate(happened):
         if what == "order":
             day.order(at, f"c-{n}", device, incident=about)
+        elif what == "state":
+            day.state(at, about, f"c-{n - 1}", device)  # of what was before it, if an order
         elif what == "pos":
             day.pos(at, about, device)
         elif what == "unit":

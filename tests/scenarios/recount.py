@@ -7,9 +7,14 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
 DAY_MS, LOOKED_FOR_MS = 86_400_000, 10_800_000
-VAIN, TAKEN = {"refused", "failed", "expired", "cancelled"}, {
-    "delivered", "shown", "accepted", "step", "done",
-}  # fmt: skip
+BEGUN = {"accepted", "step", "done"}
+
+
+def is_vain(states: set[str]) -> bool:
+    if "refused" in states and not states & BEGUN:
+        return True
+    ends = {"failed", "expired", "cancelled"}
+    return bool(states & ends) and not states & {"delivered", "shown", *BEGUN}
 
 
 def at(data: dict[str, Any]) -> int:
@@ -53,7 +58,7 @@ def recount(  # noqa: PLR0912 - the rules, one after the other
     for e in of["command"]:
         d = e["data"]
         is_order = d["state"] == "created" and d.get("act") == "instruct"
-        if is_order and (states[d["cmd"]] & TAKEN or not states[d["cmd"]] & VAIN):
+        if is_order and not is_vain(states[d["cmd"]]):
             unit = unit_of(e["subject"], d["t"])
             steps[unit].append((d["t"], 0, d["cmd"], "order", d["args"]["incident"]))
             orders[unit, d["args"]["incident"]].append((d["t"], d["cmd"], d["args"]))
