@@ -19,7 +19,7 @@ import structlog
 from gateway.asked import Frame, NoPicture
 from gateway.images import MAX_PX
 from gateway.journal.base import CommandRecord
-from gateway.order import Ended
+from gateway.order import Ended, TooManyWaiting
 from gateway.shots import Shot
 from gateway.snapshot import Ordered, corrected, ended, look
 
@@ -220,17 +220,24 @@ class LiveViews:
             with self._shots.expected(device, take):
                 while watching.viewers:
                     await self._order(watching, by)
+            self._forget(watching)  # who comes now begins anew
+            if watching.commands:
+                with contextlib.suppress(Ended):
+                    await self._commands.cancel(watching.commands[-1], by=by)
         except NoPicture as problem:
             failure = problem
+        except TooManyWaiting as error:
+            failure = NoPicture("busy", str(error), device=device)
         except Exception:  # once per supervised task
             log.exception("live_failed", device=device)
         finally:
-            del self._watched[device]
+            self._forget(watching)
             for viewer in watching.viewers:
                 viewer.leave(failure)
-        if watching.commands:
-            with contextlib.suppress(Ended):
-                await self._commands.cancel(watching.commands[-1], by=by)
+
+    def _forget(self, watching: _Watching) -> None:
+        if self._watched.get(watching.device) is watching:
+            del self._watched[watching.device]
 
     async def _order(self, watching: _Watching, by: str | None) -> None:
         """One command, until it is to be renewed or nobody watches. Raise NoPicture."""

@@ -123,6 +123,28 @@ async def test_a_device_that_does_not_begin_is_a_problem(gateway: Outward, box: 
     response.close()
 
 
+async def test_what_cannot_be_ordered_is_a_problem_and_others_can_still_watch(
+    gateway: Outward, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr("gateway.commands.MOST_WAITING", 0)
+        for path, method in ((f"{LIVE}.mjpeg", "GET"), ("/api/v1/devices/box-1/snapshot", "POST")):
+            async with gateway.request(method, path, role=Role.DISPATCHER) as response:
+                problem = await response.json(content_type=None)
+            assert (response.status, problem["why"]) == (503, "busy")
+    with monkeypatch.context() as broken:
+        broken.setattr(gateway.commands, "send", None)
+        async with gateway.request("GET", f"{LIVE}.mjpeg", role=Role.DISPATCHER) as response:
+            assert response.status == 502
+    opening = asyncio.create_task(
+        gateway.request("GET", f"{LIVE}.mjpeg?seconds=1", role=Role.DISPATCHER).__aenter__()
+    )
+    box.shows(JPEG, (await box.ordered("live")).id, reason="live")
+    response = await opening
+    assert response.status == 200
+    response.close()
+
+
 async def test_a_ticket_opens_one_devices_pictures_once(gateway: Outward, box: Box) -> None:
     async with gateway.request("POST", f"{LIVE}/ticket", role=Role.VIEWER) as response:
         assert response.status == 403
