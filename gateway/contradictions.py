@@ -145,9 +145,9 @@ def _of_place(
 def _away_m(unit: UnitRecord, sight: Sight) -> float | None:
     """How far it is to the unit's incident, if its place is known."""
     sent = unit.instruction
-    if sent is None or sent.lat is None or sent.lon is None or sent.incident != unit.incident:
+    if sent is None or sent.place is None or sent.incident != unit.incident:
         return None
-    return distance_m(sight.lat, sight.lon, sent.lat, sent.lon)
+    return distance_m(sight.lat, sight.lon, *sent.place)
 
 
 def _found(kind: Kind, sight: Sight, since: int, facts: dict[str, Any]) -> Contradiction:

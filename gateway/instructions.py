@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from gateway.duty import instructed, recalled
-from gateway.journal.base import Event, EventType, Reader
+from gateway.journal.base import CommitFailed, Event, EventType, Reader
 from gateway.unit import Instruction
 from gateway.units import Units
 from protocols.commands import CommandState
+
+log = structlog.get_logger()
 
 CURSOR = "units"
 PAGE = 500
@@ -29,12 +33,21 @@ class Instructions:
         while True:
             page = await self._reader.read(cursor, PAGE, _TYPES)
             for event in page.events:
-                await self.take(event)
+                await self._take_or_tell(event)
             if page.next > cursor and page.events:
                 await self._reader.save_feed_cursor(CURSOR, page.next)
             cursor = page.next
             if not page.events:
                 await self._reader.wait_beyond(cursor, _TYPES)
+
+    async def _take_or_tell(self, event: Event) -> None:
+        """Take it; one that we fail at is told of and passed over: alarms do not need us."""
+        try:
+            await self.take(event)
+        except CommitFailed:
+            raise  # the gateway is about to stop
+        except Exception:  # once per supervised task
+            log.exception("instruction_failed", cmd=event.data.get("cmd"))
 
     async def take(self, event: Event) -> None:
         """A command's event; taken again it changes nothing."""

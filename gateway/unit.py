@@ -27,6 +27,11 @@ class Instruction(Struct, frozen=True, kw_only=True):
     lat: float | None = None
     lon: float | None = None
 
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Where it is, if both parts of that were told."""
+        return None if self.lat is None or self.lon is None else (self.lat, self.lon)
+
 
 class Contradiction(Struct, frozen=True, kw_only=True):
     """What does not fit what a unit has reported. ``device`` shows it, since that time (ms)."""

@@ -9,15 +9,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from msgspec.structs import replace
 
 from gateway.contradictions import NEAR_M, PLACED, Kind, Still, follow, judge, resume, turn
 from gateway.grids import distance_m
-from gateway.journal.base import Event, EventType
+from gateway.journal.base import CommitFailed, Event, EventType
 from gateway.twins import Twins
 from gateway.unit import Contradiction, UnitRecord
 from gateway.units import Units, event_id
 from gateway.whereabouts import Sight, whereabouts
+
+log = structlog.get_logger()
 
 EVERY_S = 5.0
 SLICE = 100
@@ -41,6 +44,7 @@ class Watch:
         self._on_begun = on_begun
         self._began = now_ms()
         self._stays: dict[str, Still] = {}
+        self._failed: set[str] = set()
 
     async def run(self) -> None:
         """Look at all of them for ever, some at a time."""
@@ -49,8 +53,21 @@ class Watch:
             slices = range(0, max(len(units), 1), SLICE)
             for at in slices:
                 for unit in units[at : at + SLICE]:
-                    await self.look(unit.id)
+                    await self._look_or_tell(unit.id)
                 await asyncio.sleep(EVERY_S / len(slices))
+
+    async def _look_or_tell(self, unit_id: str) -> None:
+        """Look; what goes wrong is told once a unit, and ends nothing: alarms do not need us."""
+        try:
+            await self.look(unit_id)
+        except CommitFailed:
+            raise  # the gateway is about to stop
+        except Exception:  # once per supervised task
+            if unit_id not in self._failed:
+                log.exception("unit_look_failed", unit=unit_id)
+            self._failed.add(unit_id)
+        else:
+            self._failed.discard(unit_id)
 
     async def look(self, unit_id: str) -> None:
         """Look at one unit, and tell what is new."""
@@ -124,7 +141,7 @@ class Watch:
 
 def _expects_arrival(unit: UnitRecord) -> bool:
     sent = unit.instruction
-    return sent is not None and sent.lat is not None and unit.arrived != sent.incident
+    return sent is not None and sent.place is not None and unit.arrived != sent.incident
 
 
 def _arrival(unit: UnitRecord, sights: list[Sight]) -> Sight | None:
@@ -141,9 +158,8 @@ def _arrival(unit: UnitRecord, sights: list[Sight]) -> Sight | None:
 def _away_m(unit: UnitRecord, sight: Sight) -> float:
     sent = unit.instruction
     assert sent is not None
-    assert sent.lat is not None
-    assert sent.lon is not None
-    return distance_m(sight.lat, sight.lon, sent.lat, sent.lon)
+    assert sent.place is not None
+    return distance_m(sight.lat, sight.lon, *sent.place)
 
 
 def _contradiction(unit: UnitRecord, found: Contradiction, word: str, now: int) -> Event:

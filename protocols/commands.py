@@ -176,6 +176,9 @@ def args_of(act: str, args: Mapping[str, Any]) -> Args | Configure:
     if act == "config":
         return settings_of(args, "args")
     taken: Args | Configure = convert(dict(args), ACTIONS[act], within="args")
+    if isinstance(taken, Instruct) and (taken.lat is None) != (taken.lon is None):
+        missing, given = ("lat", "lon") if taken.lat is None else ("lon", "lat")
+        raise FieldInvalid(f"args.{missing}", f"is missing: half a place, with {given} alone")
     return taken
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -362,6 +363,40 @@ async def test_a_unit_is_near_its_incident_once(tmp_path: Path) -> None:
         assert (arrival.data["distance_m"], arrival.data["at"]) == (99.0, NOW + 3000)
         await h.duty("on_scene", 2)
         assert h.units.view("car-1")["incident"] == "110-7"  # type: ignore[index]
+
+
+async def test_half_a_place_is_none(tmp_path: Path) -> None:
+    half = instruct(1)
+    half.data["args"].pop("lon")
+    async with house(tmp_path) as h:
+        await h.duty("en_route", 1)
+        await Instructions(h.journal, h.units, now_ms=lambda: h.now).take(half)
+        await h.telemetry_of("pos", fix(1, t=h.now, lat=24.5, lon=117.6))
+        await Watch(h.units, h.twins, now_ms=lambda: h.now).look("car-1")
+        assert await h.events("unit.arrival") == []
+
+
+async def test_a_look_that_fails_ends_nothing(tmp_path: Path) -> None:
+    silent: list[str] = []
+    both = asyncio.Event()
+
+    def fail(found: Contradiction) -> None:
+        silent.append(found.device)
+        if len(silent) == 2:
+            both.set()
+        raise RuntimeError(found.device)
+
+    async with house(tmp_path) as h:
+        await h.duty("on_duty", 1)
+        await h.duty("on_duty", 1, device="cam-1")
+        watch = Watch(h.units, h.twins, now_ms=lambda: h.now, on_begun=fail)
+        h.now += SILENT_MS + 1000
+        looking = asyncio.create_task(watch.run())
+        async with asyncio.timeout(10):
+            await both.wait()
+        assert not looking.done()
+        looking.cancel()
+    assert sorted(silent) == ["cam-1", "car-1"]
 
 
 async def test_an_instruction_that_is_cancelled_is_none(tmp_path: Path) -> None:
