@@ -40,6 +40,7 @@ from gateway.journal.base import Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.live import LiveViews
+from gateway.map_stream import MapStream
 from gateway.measures import measure
 from gateway.metrics import Metrics
 from gateway.outlook import Outlook
@@ -326,6 +327,8 @@ async def _serve(
             on_status=service.status,
         )
         outlook = Outlook(settings.folder / "map", settings.grids, house.units, now_ms=now_ms)
+        seen = (registry, house.units, house.twins, house.alarms.open)
+        map_stream = MapStream(settings, *seen, now_ms=now_ms)
         devices, messages = Counts(house.twins.counts), Counts(house.ledger.totals)
         measure(
             metrics,
@@ -354,6 +357,7 @@ async def _serve(
             twins=house.twins,
             units=house.units,
             outlook=outlook,
+            map_stream=map_stream,
             reports=ArrivalReports(journal, settings),
             ledger=house.ledger,
             snapshots=house.snapshots,
@@ -385,6 +389,7 @@ async def _serve(
             "devices": devices.run(),
             "messages": messages.run(),
             "reach": outlook.run(),
+            "map": map_stream.run(),
             **{feed.name: feed.run() for feed in feeds},
         }
         async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -75,6 +75,14 @@ class RetentionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     live: Days = 7
 
 
+class MapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The map. ``tiles``: URL of the operator's own, with ``{z}``, ``{x}``, ``{y}``."""
+
+    tiles: Annotated[str, Meta(pattern=r"^(https?:/)?/[^\s\"';,]+\Z")] | None = None
+    crs: Literal["wgs84", "gcj02"] = "wgs84"
+    attribution: str = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. ``broker``: URL of an outside broker, ``mqtt://USER:PASSWORD@HOST:PORT``.
     ``checklists``: a folder of the operator's own."""
@@ -93,6 +101,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timezone: str = ""
     webhooks: list[WebhookSettings] = []
     grids: list[Grid] = []
+    map: MapSettings = MapSettings()
 
     @property
     def folder(self) -> Path:

@@ -156,6 +156,9 @@ class Twins:
         """All devices that were ever heard."""
         return iter(self._twins)
 
+    def __len__(self) -> int:
+        return len(self._twins)
+
     def restore(self, twin: Twin) -> None:
         """Take a twin back from a checkpoint."""
         self._twins[twin.device] = twin

@@ -6,7 +6,7 @@ A device that nobody has bound is a unit of its own, under its own id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -195,6 +195,10 @@ class Units:
     def reporting(self) -> list[UnitRecord]:
         """The units that have a crew or have reported; those dissolved since too."""
         return list(self._records.values())
+
+    def known(self) -> Mapping[str, UnitRecord]:
+        """The same as committed, by their ids."""
+        return self._known
 
     def newest(self, unit_id: str) -> UnitRecord:
         """A unit as computed, ahead of the disk: for who computes its next change."""

@@ -158,6 +158,41 @@ ADDED: Json = {
     },
     "flags": {"type": "array", "items": TEXT, "description": "See contract.md."},
 }
+MAP_MESSAGES: Json = {
+    "map-frame": {
+        "contentType": "application/octet-stream",
+        "summary": "What has moved, 16 bytes a row: see map.md, What moves.",
+        "payload": {"type": "string", "format": "binary"},
+    },
+    "map-text": {
+        "contentType": "application/json",
+        "summary": "The first words, facts of rows, or an event.",
+        "payload": {
+            "type": "object",
+            "properties": {
+                "type": {"enum": ["hello", "facts", "event"]},
+                "now": WHOLE,
+                "cursor": WHOLE,
+                "facts": {"type": "array", "items": {"type": "object", "required": ["i", "id"]}},
+                "event": {"$ref": "#/components/schemas/CloudEvent"},
+            },
+            "required": ["type"],
+        },
+    },
+    "map-drawn": {
+        "contentType": "application/json",
+        "payload": {"type": "object", "properties": {"drawn": WHOLE}, "required": ["drawn"]},
+    },
+}
+MAP_CHANNEL: Json = {
+    "address": "/api/v1/map/stream",
+    "servers": [{"$ref": "#/servers/api"}],
+    "messages": {
+        name.removeprefix("map-"): {"$ref": f"#/components/messages/{name}"}
+        for name in MAP_MESSAGES
+    },
+    "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+}
 
 
 def document() -> Json:
@@ -186,7 +221,12 @@ def document() -> Json:
                 "security": [{"$ref": "#/components/securitySchemes/token"}],
             },
         },
-        "channels": {**_channels("up", Up), **_channels("dn", Down), "events": _event_channel()},
+        "channels": {
+            **_channels("up", Up),
+            **_channels("dn", Down),
+            "events": _event_channel(),
+            "map": MAP_CHANNEL,
+        },
         "operations": {
             **{f"receive-{each}": _operation("up", each, *UP_BINDINGS[each]) for each in Up},
             **{f"send-{each}": _operation("dn", each, *DOWN_BINDINGS[each]) for each in Down},
@@ -197,9 +237,20 @@ def document() -> Json:
                 f" `data` the CloudEvent. A comment comes every {HEARTBEAT_S:g} s.",
                 "bindings": {"http": {"method": "GET", "bindingVersion": "0.3.0"}},
             },
+            "send-map": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/map"},
+                "summary": "All that stands on the map, then once a second what has changed.",
+            },
+            "receive-map": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/map"},
+                "summary": "What the page has drawn: two updates at most are on the way to it.",
+                "messages": [{"$ref": "#/channels/map/messages/drawn"}],
+            },
         },
         "components": {
-            "messages": {**_messages(), **_event_messages()},
+            "messages": {**_messages(), **_event_messages(), **MAP_MESSAGES},
             "schemas": _schemas(),
             "securitySchemes": {
                 "device": {"type": "userPassword"},

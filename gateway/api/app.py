@@ -20,6 +20,7 @@ from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
 from gateway.api.live import LiveRoutes
 from gateway.api.map import MapRoutes
+from gateway.api.map_stream import MapStreamRoutes
 from gateway.api.openapi import describe
 from gateway.api.parts import (
     Alarms,
@@ -30,6 +31,7 @@ from gateway.api.parts import (
     Ledger,
     Live,
     LiveViews,
+    MapStream,
     Outlook,
     Reports,
     Snapshots,
@@ -68,6 +70,7 @@ def make_app(
     twins: Twins,
     units: Units,
     outlook: Outlook,
+    map_stream: MapStream,
     reports: Reports,
     ledger: Ledger,
     snapshots: Snapshots,
@@ -91,6 +94,7 @@ def make_app(
         *ConfigRoutes(registry, twins, configurations).routes(),
         *DeviceRoutes(registry, twins, reader).routes(),
         *UnitRoutes(units).routes(),
+        *MapStreamRoutes(map_stream, live).routes(),  # before the map's files
         *MapRoutes(outlook).routes(),
         *ReportRoutes(reports).routes(),
         *LiveRoutes(
@@ -117,12 +121,12 @@ def make_app(
     app = web.Application(middlewares=[problems], client_max_size=MAX_BODY_BYTES)
     for route in routes:
         app.router.add_route(route.method, route.path, guarded(route, registry))
-    for streams in (live, live_views):
+    for streams in (live, live_views, map_stream):
         app.on_shutdown.append(partial(_close, streams))  # else the server waits for them
     return app
 
 
-async def _close(streams: Live | LiveViews, _: web.Application) -> None:
+async def _close(streams: Live | LiveViews | MapStream, _: web.Application) -> None:
     await streams.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.asked import Frame, NoPicture, Snapshot
 from gateway.journal.base import AlarmRecord, CommandRecord, EventType
 from gateway.looks import Drawn, NearUnit
+from gateway.map_views import MapAbout, Update
 from gateway.order import Addressed, Order, Target
 from gateway.picture_view import PictureAbout, PictureEntry
 from gateway.pictures import Hold, Original, Query
@@ -39,6 +40,13 @@ class Live(Protocol):
         self, request: web.Request, after: int | None, types: frozenset[EventType]
     ) -> web.StreamResponse:
         """Server-sent events beyond the cursor, or from now on."""
+
+    @property
+    def last_cursor(self) -> int:
+        """The cursor of the newest event."""
+
+    async def beyond(self, after: int, types: frozenset[EventType]) -> tuple[list[CloudEvent], int]:
+        """Events beyond the cursor, as soon as there are any."""
 
     async def close(self) -> None:
         """End all streams."""
@@ -146,6 +154,30 @@ class Outlook(Protocol):
 
     async def nearest(self, lat: float, lon: float, limit: int) -> list[NearUnit]:
         """The units that come to a place first; raise Overloaded."""
+
+
+class MapPage(Protocol):
+    """A page that shows the map."""
+
+    async def next(self) -> Update | None:
+        """What has changed since the last one, as soon as there is an update; None: it is over."""
+
+
+class MapStream(Protocol):
+    """What moves on the map."""
+
+    @property
+    def about(self) -> MapAbout:
+        """What a page needs to draw it."""
+
+    def hello(self, cursor: int) -> dict[str, Any]:
+        """The first words to a page."""
+
+    def watch(self) -> AbstractContextManager[MapPage]:
+        """A page comes, and goes; raise TooManyPages."""
+
+    async def close(self) -> None:
+        """Let all pages go."""
 
 
 class Reports(Protocol):

@@ -49,6 +49,19 @@ class LiveFeed:
         runs = await self._reader.read_runs(after, limit, types)
         return await asyncio.to_thread(_as_json, runs.items), runs.next
 
+    @property
+    def last_cursor(self) -> int:
+        """The cursor of the newest event."""
+        return self._reader.last_cursor
+
+    async def beyond(self, after: int, types: frozenset[EventType]) -> tuple[list[CloudEvent], int]:
+        """The same as ``page``, as soon as there is an event."""
+        while True:
+            events, after = await self.page(after, PAGE_EVENTS, types)
+            if events:
+                return events, after
+            await self._reader.wait_beyond(after, types)
+
     async def stream(
         self, request: web.Request, after: int | None, types: frozenset[EventType]
     ) -> web.StreamResponse:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fieldgate.cli import app
-from gateway.config import ENVIRONMENT_PREFIX, Settings, WebhookSettings
+from gateway.config import ENVIRONMENT_PREFIX, MapSettings, Settings, WebhookSettings
 from gateway.grids import Grid
 from gateway.metrics import Metrics
 from protocols import errors
@@ -130,11 +130,11 @@ def test_every_metric_has_its_row() -> None:
 
 def test_every_setting_has_its_row() -> None:
     documented = section("operations.md", "## Settings")
-    tables = (WebhookSettings, Grid)
+    tables = (WebhookSettings, Grid, MapSettings)
     names = [*Settings.__struct_fields__, *(n for each in tables for n in each.__struct_fields__)]
     assert first_column(documented) == set(names)
     for field in msgspec.structs.fields(Settings):
-        if field.name not in {"retention", "webhooks", "grids"}:
+        if field.name not in {"retention", "webhooks", "grids", "map"}:
             assert f"`{ENVIRONMENT_PREFIX}{field.name.upper()}`" in documented
 
 

@@ -34,6 +34,7 @@ from gateway.journal.base import (
 )
 from gateway.journal.sqlite import SqliteJournal
 from gateway.live import LiveViews
+from gateway.map_stream import MapStream
 from gateway.outlook import Outlook
 from gateway.receipts import Down
 from gateway.registry import Registry, Role
@@ -161,6 +162,8 @@ class Outward(msgspec.Struct):
     live: LiveViews
     crews: Crews
     outlook: Outlook
+    map_stream: MapStream
+    open_alarms: list[AlarmRecord]
 
     def request(
         self, method: str, path: str, *, role: Role | None = Role.VIEWER, **options: Any
@@ -233,6 +236,15 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             live = LiveViews(ordered, now_s=time.monotonic)
             crews = Crews()
             outlook = Outlook(folder / "map", [], crews, now_ms=lambda: NOW_MS)
+            open_alarms: list[AlarmRecord] = []
+            map_stream = MapStream(
+                Settings(grids=GRIDS),
+                registry,
+                units,
+                twins,
+                lambda: open_alarms,
+                now_ms=lambda: NOW_MS,
+            )
             custody = Custody(shelf=journal.shelf, journal=journal, now_ms=lambda: NOW_MS)
             app = make_app(
                 registry=registry,
@@ -250,6 +262,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 twins=Views(TWINS),
                 units=units,
                 outlook=outlook,
+                map_stream=map_stream,
                 reports=ArrivalReports(journal, Settings(timezone="Asia/Shanghai")),
                 ledger=Views(LEDGER),
                 snapshots=Snapshots(ordered),
@@ -262,7 +275,10 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             )
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role) for role in Role}
-                watching = asyncio.create_task(live.run(), name="live pictures")
+                watching = [
+                    asyncio.create_task(live.run(), name="live pictures"),
+                    asyncio.create_task(map_stream.run(), name="map"),
+                ]
                 stack.callback(outlook.close)
                 yield Outward(
                     journal=journal,
@@ -280,6 +296,9 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                     live=live,
                     crews=crews,
                     outlook=outlook,
+                    map_stream=map_stream,
+                    open_alarms=open_alarms,
                 )
-                watching.cancel()
-                await asyncio.wait([watching])
+                for task in watching:
+                    task.cancel()
+                await asyncio.wait(watching)
