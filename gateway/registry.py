@@ -34,6 +34,8 @@ PASSWORD_ITERATIONS = 1
 _PASSWORD_BYTES = 24
 _TOKEN_BYTES = 32
 _SALT_BYTES = 12
+SESSION_MS = 12 * 3600 * 1000
+"""A shift: so long a page stays signed in."""
 
 SCHEMA = (
     """
@@ -64,6 +66,13 @@ SCHEMA = (
         settings TEXT NOT NULL,          -- JSON
         since_ms INTEGER NOT NULL,
         by       TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE session (               -- of a page that was signed in with a token
+        digest   BLOB PRIMARY KEY,       -- SHA-256 of what its cookie holds
+        token    INTEGER NOT NULL,       -- token.no: revoked, it ends its sessions too
+        until_ms INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
 )
@@ -289,14 +298,40 @@ class Registry:
         ).fetchone()
         return None if row is None else Role(row[0])
 
+    def bearer(self, token: str) -> Token | None:
+        """What is known of this token; None if it is unknown or revoked."""
+        row = self._db.execute(
+            f"{_TOKENS} WHERE digest = ? AND NOT revoked", (_digest(token),)
+        ).fetchone()
+        return None if row is None else _token(row)
+
+    def open_session(self, token: Token) -> tuple[str, int]:
+        """A page's session with this token: what its cookie holds, and until when (ms)."""
+        secret, now = secrets.token_urlsafe(_TOKEN_BYTES), self._now_ms()
+        with self._transaction():
+            self._db.execute("DELETE FROM session WHERE until_ms <= ?", (now,))
+            self._db.execute(
+                "INSERT INTO session VALUES (?, ?, ?)",
+                (_digest(secret), token.no, now + SESSION_MS),
+            )
+        return secret, now + SESSION_MS
+
+    def session(self, secret: str) -> Token | None:
+        """The token that the session was opened with; None if it is over, or the token revoked."""
+        row = self._db.execute(
+            f"{_TOKENS} JOIN session ON session.token = token.no"
+            " WHERE session.digest = ? AND until_ms > ? AND NOT revoked",
+            (_digest(secret), self._now_ms()),
+        ).fetchone()
+        return None if row is None else _token(row)
+
+    def close_session(self, secret: str) -> None:
+        """It opens nothing any more."""
+        self._db.execute("DELETE FROM session WHERE digest = ?", (_digest(secret),))
+
     def tokens(self) -> list[Token]:
         """All tokens ever given, oldest first."""
-        return [
-            Token(no=no, name=name, role=Role(role), added_ms=added_ms, revoked=bool(revoked))
-            for no, name, role, added_ms, revoked in self._db.execute(
-                "SELECT no, name, role, added_ms, revoked FROM token ORDER BY no"
-            )
-        ]
+        return [_token(row) for row in self._db.execute(f"{_TOKENS} ORDER BY no")]
 
     def revoke_token(self, number: int) -> None:
         """The token of that number opens nothing any more. Or UnknownToken."""
@@ -316,6 +351,12 @@ class Registry:
 
 # In the order of Device's declaration.
 _SELECT_DEVICE = "SELECT id, kind, name, lat, lon, site, added_ms, revoked FROM device"
+_TOKENS = "SELECT no, name, role, added_ms, revoked FROM token"
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    no, name, role, added_ms, revoked = row
+    return Token(no=no, name=name, role=Role(role), added_ms=added_ms, revoked=bool(revoked))
 
 
 def _device(row: tuple[object, ...]) -> Device:

@@ -44,8 +44,10 @@ from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.reports import ReportRoutes
 from gateway.api.routes import Route, guarded
+from gateway.api.sessions import SessionRoutes
 from gateway.api.tickets import Tickets
 from gateway.api.units import UnitRoutes
+from gateway.api.web import add_page
 from gateway.journal.base import Reader
 from gateway.registry import Registry
 
@@ -88,6 +90,7 @@ def make_app(
         return web.Response(body=description, content_type="application/json")
 
     routes = [
+        *SessionRoutes(registry, now_ms).routes(),
         *Events(live).routes(),
         *AlarmRoutes(reader, alarms).routes(),
         *CommandRoutes(registry, reader, commands, targets).routes(),
@@ -121,6 +124,7 @@ def make_app(
     app = web.Application(middlewares=[problems], client_max_size=MAX_BODY_BYTES)
     for route in routes:
         app.router.add_route(route.method, route.path, guarded(route, registry))
+    add_page(app)
     for streams in (live, live_views, map_stream):
         app.on_shutdown.append(partial(_close, streams))  # else the server waits for them
     return app

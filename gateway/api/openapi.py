@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.api.problems import CONTENT_TYPE
-from gateway.api.routes import Route
+from gateway.api.routes import COOKIE, Route
 
 _PROBLEM = {
     "type": "object",
@@ -47,7 +47,10 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**components, "Problem": _PROBLEM},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
         },
     }
 
@@ -87,6 +90,6 @@ def _operation(route: Route, by_type: dict[Any, dict[str, Any]]) -> dict[str, An
         schema = by_type[route.body]
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     if route.role is not None:
-        operation["security"] = [{"token": []}]
+        operation["security"] = [{"token": []}, {"session": []}]
         operation["description"] = f"Role: {route.role}."
     return operation

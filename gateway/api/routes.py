@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -12,7 +13,16 @@ from msgspec import Struct
 
 from gateway.api.params import Param
 from gateway.api.problems import Handler, Problem
-from gateway.registry import Registry, Role
+from gateway.registry import Registry, Role, Token
+
+COOKIE = "fieldgate_session"
+"""Holds the session of a page; its scripts cannot read it."""
+
+PAGE_HEADER = "X-Fieldgate"
+"""Our page sends it with everything that it asks."""
+
+BEARER = web.RequestKey("bearer", Token)
+"""In a request: whose token or session it has."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -39,7 +49,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 def guarded(route: Route, registry: Registry) -> Handler:
-    """The route's handler, for bearers of a token with its role alone."""
+    """The route's handler, for bearers of a token with its role, or of a session."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         if route.ticket is not None and (ticket := request.query.get("ticket")) is not None:
@@ -53,25 +63,58 @@ def guarded(route: Route, registry: Registry) -> Handler:
 
 
 def authorize(request: web.Request, registry: Registry, needed: Role) -> None:
-    """Raise Problem 401 without a valid token, 403 with one whose role is too low."""
+    """Raise Problem 401 without a valid token or session, 403 with one whose role is too low.
+
+    Who it is stands in the request under ``BEARER`` then.
+    """
+    bearer = _bearer(request, registry)
+    if not bearer.role.includes(needed):
+        raise Problem(
+            403,
+            f"role {needed} is needed, the token has {bearer.role}",
+            needed=needed,
+            role=bearer.role,
+        )
+    request[BEARER] = bearer
+
+
+def _bearer(request: web.Request, registry: Registry) -> Token:
+    """Whose token the request has, or whose session."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme.lower() == "bearer":
+        bearer = registry.bearer(token.strip())
+        if bearer is None:
+            raise Problem(
+                401,
+                "the bearer token is unknown or revoked",
+                headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            )
+        return bearer
+    secret = request.cookies.get(COOKIE)
+    if secret is None:
         raise Problem(
             401,
             "a bearer token is needed: Authorization: Bearer TOKEN",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    role = registry.role_of(token.strip())
-    if role is None:
-        raise Problem(
-            401,
-            "the bearer token is unknown or revoked",
-            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
-        )
-    if not role.includes(needed):
-        raise Problem(
-            403, f"role {needed} is needed, the token has {role}", needed=needed, role=role
-        )
+    check_page(request)
+    bearer = registry.session(secret)
+    if bearer is None:
+        raise Problem(401, "the session is over", headers={"WWW-Authenticate": "Bearer"})
+    return bearer
+
+
+def check_page(request: web.Request) -> None:
+    """Raise Problem 403 for what a cookie comes with, but not from our page.
+
+    A browser sends the cookie whoever asks. No other site can set a header here without our
+    leave; at a WebSocket, where none can be set, the browser says which site asks.
+    """
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        if urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+            raise Problem(403, "a WebSocket with a cookie is for the gateway's own page")
+    elif request.method not in {"GET", "HEAD"} and PAGE_HEADER not in request.headers:
+        raise Problem(403, f"with a cookie, a request that changes anything needs {PAGE_HEADER}")
 
 
 def json_answer(

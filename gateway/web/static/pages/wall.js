@@ -1,0 +1,3 @@
+// The wallboard.
+
+export { mount } from "./map.js";
