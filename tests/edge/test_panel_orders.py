@@ -44,8 +44,8 @@ async def test_an_instruction_is_read_accepted_and_ticked_off_without_network(
         with parts.mosquitto(tmp_path, port=port):
             async with StandInGateway(port) as gateway:
                 gateway.windows = before.windows
-                await panel.at(".notice").wait_for(state="detached")
-                await panel.tap("[data-act=on_scene]")
+                await panel.tap("[data-act=on_scene]")  # which hurries the link
+                await panel.at(".notice").wait_for(state="detached", timeout=60_000)
                 await panel.tap("[data-act=clear]")
                 replies = await gateway.replies("i-1", "done")
                 told = [(reply.state, reply.step) for reply in replies]

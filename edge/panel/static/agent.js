@@ -4,8 +4,9 @@ const SILENT_MS = 3500; // the agent beats once a second
 const AGAIN_MS = 1000;
 const ANSWER_MS = 5000;
 
-// Calls state(parts) with all of them at first, then with those that have changed, and silence(ms): how long nothing was heard, 0 when it
-// is there. What it says before it was ever heard counts as silence too.
+// Calls state(parts) with all of them at first, then each second or sooner with those that have
+// changed, none perhaps, as what is shown may depend on the time; and silence(ms): how long nothing
+// was heard, 0 when it is there. What it says before it was ever heard counts as silence too.
 export function listen({ state, silence }) {
   let heard = performance.now();
   let isThere = false;
@@ -15,7 +16,7 @@ export function listen({ state, silence }) {
     source?.close();
     source = new EventSource("/api/stream");
     source.addEventListener("state", (event) => (hear(), state(JSON.parse(event.data))));
-    source.addEventListener("beat", hear);
+    source.addEventListener("beat", () => (hear(), state({})));
     source.addEventListener("error", () => {
       source.close();
       setTimeout(open, AGAIN_MS);
