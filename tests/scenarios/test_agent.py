@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import random
 import shutil
@@ -259,6 +260,7 @@ class Shift:
     driven: list[int] = field(default_factory=list)  # times of the fixes that gpsd gave out (ms)
     raised: list[Any] = field(default_factory=list)
     telemetry: list[Any] = field(default_factory=list)
+    is_over: bool = False
 
     @property
     def ids(self) -> set[str]:
@@ -286,7 +288,9 @@ class Shift:
 
 async def _press(agent: Agent, shift: Shift) -> None:
     """A button after the other, each of a zone of its own; whether or not an agent is there."""
-    for n in range(1000):
+    for n in itertools.count():
+        if shift.is_over:
+            return
         zone = f"room {n}"
         shift.tried.add(zone)
         answer = await agent.call("POST", "/press", {"zone": zone})
@@ -297,7 +301,9 @@ async def _press(agent: Agent, shift: Shift) -> None:
 
 async def _drive(gpsd: FakeGpsd, shift: Shift) -> None:
     """A car that reports 20 times a second, to those that listen."""
-    for n in range(1000):
+    for n in itertools.count():
+        if shift.is_over:
+            return
         now = datetime.now(UTC)
         said = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         tpv = {"class": "TPV", "mode": 3, "time": said, "lat": 24.5 + n * 1e-5, "lon": 117.65}
@@ -322,9 +328,8 @@ async def _a_shift_with_crashes(
                 await asyncio.sleep(rng.uniform(0.3, 1.2))  # a random moment is the point
                 await crash(gateway, agent)
             await asyncio.sleep(0.5)
-            for task in going_on:
-                task.cancel()
-            await asyncio.wait(going_on)
+            shift.is_over = True
+            await asyncio.gather(*going_on)
             gpsd.hang_up()  # the fix of the last epoch is reported
 
             async def empty() -> bool:
