@@ -64,7 +64,7 @@ class Commands:
         self._publish = publish
         self._now_ms = now_ms
         self._now_s = now_s
-        self._checklists = {} if checklists is None else checklists
+        self.checklists: Mapping[str, Checklist] = {} if checklists is None else checklists
         self._on_step = on_step
         self._records: OrderedDict[str, CommandRecord] = OrderedDict()
         self._sending = Sending()
@@ -177,8 +177,8 @@ class Commands:
             raise TooManyWaiting(device, MOST_WAITING)
         now = self._now_ms()
         args = msgspec.to_builtins(args_of(order.act, order.args))
-        if order.act == "instruct" and "checklist" not in args and args["kind"] in self._checklists:
-            args["checklist"] = msgspec.to_builtins(self._checklists[args["kind"]])
+        if order.act == "instruct" and "checklist" not in args and args["kind"] in self.checklists:
+            args["checklist"] = msgspec.to_builtins(self.checklists[args["kind"]])
         record = CommandRecord(
             id=command_id,
             device=device,

@@ -34,6 +34,9 @@ EXPIRES_S: Mapping[str, int] = {
 
 LONGEST_S = 30 * DAY_S
 
+MOST_DEVICES = 1000
+"""One order goes to so many at most."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.grids import Grid, distance_m
-from gateway.order import Addressed, Target
+from gateway.order import MOST_DEVICES, Addressed, Target
 from gateway.registry import Device
 from gateway.unit import UnitRecord
 from gateway.units import NO_UNIT_KINDS
@@ -16,7 +16,6 @@ from protocols.errors import FieldInvalid
 FIX_AGE_S = 900
 """A unit whose last position is older is not taken to be there any more."""
 
-MOST_DEVICES = 1000
 MOST_TOLD = 200
 """So many of those left out are named, the rest counted."""
 

@@ -109,25 +109,17 @@ def list_(
         typer.echo(json.dumps(answer))
         return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("ordered")
-    table.add_column("id", overflow="fold", min_width=16)
-    for heading in ("device", "action", "by", "state", "since"):
-        table.add_column(heading)
+    console = Console(highlight=False)
     for command in answer["commands"]:
         last = [moment for moment in command["timeline"] if moment["state"] != "step"][-1]
-        table.add_row(
-            _time(command["t"])[5:19],
-            command["id"],
-            command["device"],
-            command["act"],
-            command["by"] or "",
-            Text(command["state"], STYLES.get(command["state"], "")),
-            _time(last["t"])[11:19],
-        )
-    Console().print(table)
+        shown = (f"{command['state']:<9}", STYLES.get(command["state"], ""))
+        by = f"  by {command['by']}" if command["by"] else ""
+        what = f"  {command['act']} to {command['device']}  {command['id']}{by}"
+        since = f" since {_time(last['t'])[11:19]}"
+        told = Text.assemble((_time(command["t"])[:19], "dim"), "  ", shown, since, what)
+        console.print(told, soft_wrap=True)  # lines, that an id can be copied from
 
 
 @cmd.command()
@@ -158,7 +150,12 @@ def show(
 
 @cmd.command()
 def cancel(
-    command_id: IdArgument,
+    command_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The command's id.", show_default=False)
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="In its place: all that were ordered together.")
+    ] = None,
     by: ByOption = None,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -166,10 +163,16 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """Call a command back, at the device too if it may have been sent."""
-    path = f"/api/v1/commands/{_quoted(command_id)}/cancel"
+    if (command_id is None) == (group is None):
+        fail("give one of ID, --group")
+    what = f"commands/{_quoted(command_id)}" if command_id else f"groups/{_quoted(group or '')}"
     body = {} if by is None else {"by": by}
-    answer = gateway(url, token, data).ask(path, method="POST", body=body)
-    typer.echo(json.dumps(answer) if as_json else f"{answer['id']} is {answer['state']}")
+    answer = gateway(url, token, data).ask(f"/api/v1/{what}/cancel", method="POST", body=body)
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    for command in [answer] if command_id else answer["commands"]:
+        typer.echo(f"{command['id']} is {command['state']}")
 
 
 def _follow(there: Gateway, command: dict[str, Any], as_json: bool) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.api import params
+from gateway.api.body import body_of
 from gateway.api.parts import Alarms
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, json_answer
+from gateway.api.routes import Route, caller, json_answer
 from gateway.journal.base import AlarmRecord, Reader, StageChange
 from gateway.registry import Role
 from protocols.model import Stage, Text
@@ -72,9 +72,6 @@ class Answer(Struct, frozen=True):
     note: Text | None = None
 
 
-_decode_answer = msgspec.json.Decoder(Answer).decode
-
-
 class AlarmRoutes:
     """Reading alarms and answering them."""
 
@@ -132,14 +129,12 @@ class AlarmRoutes:
 
     async def advance(self, request: web.Request) -> web.Response:
         """Bring the alarm to the stage that the path names."""
-        body = await request.read()
-        try:
-            answer = _decode_answer(body) if body.strip() else Answer()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(400, f"body: {error}") from error
+        answer = await body_of(request, Answer)
         alarm = await self._alarm(request)
         stage = ACTS[request.path.rpartition("/")[2]]
-        record = await self._alarms.advance(alarm.id, stage, by=answer.by, note=answer.note)
+        record = await self._alarms.advance(
+            alarm.id, stage, by=answer.by or caller(request), note=answer.note
+        )
         return json_answer(AlarmView.of(record))
 
     async def _alarm(self, request: web.Request) -> AlarmRecord:

@@ -13,9 +13,10 @@ from gateway.api import params
 from gateway.api.body import body_of
 from gateway.api.parts import Commands, Targets
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, json_answer
+from gateway.api.routes import Route, caller, json_answer
 from gateway.journal.base import CommandRecord, Reader
 from gateway.order import (
+    MOST_DEVICES,
     Addressed,
     CommandExists,
     Ended,
@@ -26,7 +27,7 @@ from gateway.order import (
     check_target,
 )
 from gateway.registry import Registry, Role
-from protocols.commands import CommandState
+from protocols.commands import OPEN, Checklist, CommandState
 from protocols.errors import FieldInvalid
 from protocols.model import Name
 
@@ -68,12 +69,10 @@ class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expires_s: float | None = None
     id: Annotated[str, Meta(max_length=64)] | None = None
 
-    @property
-    def order(self) -> Order:
-        """The order."""
-        return Order(
-            act=self.act, args=self.args, by=self.by, exp_ms=self.exp, expires_s=self.expires_s
-        )
+    def order(self, caller: str | None) -> Order:
+        """The order; by the caller, if it does not say by whom."""
+        by = self.by or caller
+        return Order(act=self.act, args=self.args, by=by, exp_ms=self.exp, expires_s=self.expires_s)
 
 
 class GroupBody(OrderBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,10 +141,18 @@ class GroupView(Struct, frozen=True):
 
 
 def timeline(record: CommandRecord) -> list[Moment]:
-    """Its steps and ticks in the order of their times."""
-    moments = [Moment(**msgspec.structs.asdict(step)) for step in record.steps]
-    moments += [Moment(state="step", **msgspec.structs.asdict(tick)) for tick in record.ticks]
+    """Its steps and ticks in the order of their times; of the same ms the end comes last."""
+    steps = [Moment(**msgspec.structs.asdict(step)) for step in record.steps]
+    ticks = [Moment(state="step", **msgspec.structs.asdict(tick)) for tick in record.ticks]
+    moments = [*(each for each in steps if each.state in OPEN), *ticks]
+    moments += [each for each in steps if each.state not in OPEN]
     return sorted(moments, key=lambda moment: moment.t)
+
+
+class Checklists(Struct, frozen=True):
+    """What goes with an instruction of each kind (`id`), if the order brings none of its own."""
+
+    checklists: list[Checklist]
 
 
 class CommandRoutes:
@@ -215,6 +222,22 @@ class CommandRoutes:
                 body=CancelBody,
                 answer=CommandView,
             ),
+            Route(
+                method="POST",
+                path="/api/v1/groups/{id}/cancel",
+                handler=self.cancel_group,
+                summary="Call back all that was ordered together; what has ended stays as it is.",
+                role=Role.DISPATCHER,
+                body=CancelBody,
+                answer=GroupView,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/checklists",
+                handler=self.checklists,
+                summary="The checklist of each kind of incident.",
+                answer=Checklists,
+            ),
         ]
 
     async def send(self, request: web.Request) -> web.Response:
@@ -229,7 +252,7 @@ class CommandRoutes:
                 device,
                 body.act,
                 body.args,
-                by=body.by,
+                by=body.by or caller(request),
                 exp_ms=body.exp,
                 expires_s=body.expires_s,
                 command_id=_chosen_id(request, body),
@@ -253,7 +276,7 @@ class CommandRoutes:
         try:
             records = await self._commands.send_to_all(
                 msgspec.to_builtins(body.to),
-                body.order,
+                body.order(caller(request)),
                 addressed=find,
                 group=_chosen_id(request, body),
             )
@@ -295,12 +318,36 @@ class CommandRoutes:
         body = await body_of(request, CancelBody)
         record = await self._command(request)
         try:
-            record = await self._commands.cancel(record.id, by=body.by)
+            record = await self._commands.cancel(record.id, by=body.by or caller(request))
         except Ended as error:
             raise Problem(409, str(error), command=record.id, state=error.state) from error
         except UnknownCommand as error:
             raise Problem(404, str(error), command=record.id) from error
         return json_answer(CommandView.of(record))
+
+    async def cancel_group(self, request: web.Request) -> web.Response:
+        """Call back what of them has not ended."""
+        group, body = request.match_info["id"], await body_of(request, CancelBody)
+        found = await self._reader.commands(
+            states=None, device=None, group=group, before=params.MAX_CURSOR, limit=MOST_DEVICES
+        )
+        if not found:
+            raise Problem(404, f"there is no group {group}", group=group)
+        by = body.by or caller(request)
+        records = [record for _, record in reversed(found)]
+        after = await asyncio.gather(*(self._called_back(record, by) for record in records))
+        views = [CommandView.of(record) for record in after]
+        return json_answer(GroupView(group, views, list(records[0].left_out)))
+
+    async def _called_back(self, record: CommandRecord, by: str | None) -> CommandRecord:
+        try:
+            return await self._commands.cancel(record.id, by=by)
+        except Ended:
+            return await self._reader.command(record.id) or record
+
+    async def checklists(self, _: web.Request) -> web.Response:
+        """All of them."""
+        return json_answer(Checklists([*self._commands.checklists.values()]))
 
     async def _command(self, request: web.Request) -> CommandRecord:
         command_id = request.match_info["id"]

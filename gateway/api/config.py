@@ -10,7 +10,7 @@ from msgspec import Struct
 from gateway.api.body import body_of
 from gateway.api.parts import Configurations, Twins
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, json_answer
+from gateway.api.routes import Route, caller, json_answer
 from gateway.registry import Registry, Role
 from protocols.model import Name
 
@@ -74,7 +74,7 @@ class ConfigRoutes:
     async def change(self, request: web.Request) -> web.Response:
         """As it shall be."""
         device, body = self._device(request), await body_of(request, ConfigBody)
-        self._configurations.put(device, body.settings, by=body.by)
+        self._configurations.put(device, body.settings, by=body.by or caller(request))
         return json_answer(self._view(device))
 
     def _device(self, request: web.Request) -> str:

@@ -16,7 +16,7 @@ from gateway.api import params
 from gateway.api.parts import LiveViews, Snapshots, Twins, Viewer
 from gateway.api.pictures import SHOWN_TYPES
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, json_answer
+from gateway.api.routes import Route, caller, json_answer
 from gateway.api.tickets import Tickets
 from gateway.asked import Frame, NoPicture, Snapshot, Why
 from gateway.registry import Registry, Role
@@ -183,7 +183,7 @@ class LiveRoutes:
 
     async def snapshot(self, request: web.Request) -> web.Response:
         """The picture, or what is known of it."""
-        device, by = self._device(request), _BY.read(request)
+        device, by = self._device(request), _by(request)
         with _problems():
             taken = await self._snapshots.take(device, by=by, timeout_ms=_TIMEOUT_MS.read(request))
         view = self._view(taken, by)
@@ -249,7 +249,9 @@ class LiveRoutes:
 
     async def ticket(self, request: web.Request) -> web.Response:
         """A new one."""
-        return json_answer(Ticket(*self._tickets.give(self._device(request))))
+        return json_answer(
+            Ticket(*self._tickets.give(self._device(request), caller(request) or ""))
+        )
 
     async def _send(
         self, socket: web.WebSocketResponse, viewer: Viewer, frame: Frame | None
@@ -269,7 +271,7 @@ class LiveRoutes:
 
     @contextlib.asynccontextmanager
     async def _watched(self, request: web.Request) -> AsyncIterator[Viewer]:
-        fps, seconds, by = _FPS.read(request), _SECONDS.read(request), _BY.read(request)
+        fps, seconds, by = _FPS.read(request), _SECONDS.read(request), _by(request)
         with _problems():
             async with self._live.watch(
                 self._device(request), fps=fps, seconds=seconds, by=by
@@ -327,6 +329,10 @@ class LiveRoutes:
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"{head}\r\n".encode() + frame.data + f"\r\n--{BOUNDARY}\r\n".encode()
+
+
+def _by(request: web.Request) -> str | None:
+    return _BY.read(request) or caller(request)
 
 
 def _headers(view: Struct, *, leave: frozenset[str] = frozenset()) -> dict[str, str]:

@@ -20,6 +20,7 @@ from gateway.pictures import Hold, Original, Query
 from gateway.registry import Configuration
 from gateway.reports.figures import Report
 from protocols.cloudevents import CloudEvent
+from protocols.commands import Checklist
 from protocols.model import Stage
 
 
@@ -63,6 +64,10 @@ class Alarms(Protocol):
 
 class Commands(Protocol):
     """The life cycle of commands."""
+
+    @property
+    def checklists(self) -> Mapping[str, Checklist]:
+        """By kind of incident."""
 
     async def send(
         self,

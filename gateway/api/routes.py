@@ -21,6 +21,10 @@ COOKIE = "fieldgate_session"
 PAGE_HEADER = "X-Fieldgate"
 """Our page sends it with everything that it asks."""
 
+_TICKET_OF = web.RequestKey("ticket_of", str)
+MAX_NAME = 64
+"""Characters of who acts."""
+
 BEARER = web.RequestKey("bearer", Token)
 """In a request: whose token or session it has."""
 
@@ -31,8 +35,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """One method on one path. ``role`` None: open to all. ``answer``: type of the JSON body.
 
     ``media``: the other content types it may answer with. ``status``: when all is well.
-    ``ticket``: whether a ticket is good for that path's ``id``; a request may have one in place
-    of a token.
+    ``ticket``: to whom a ticket was given that is good for that path's ``id``, else None; a
+    request may have one in place of a token.
     """
 
     method: str
@@ -45,7 +49,7 @@ class Route(Struct, frozen=True, kw_only=True):
     answer: type[Struct] | None = None
     media: tuple[str, ...] = ()
     status: int = 200
-    ticket: Callable[[str, str], bool] | None = None
+    ticket: Callable[[str, str], str | None] | None = None
 
 
 def guarded(route: Route, registry: Registry) -> Handler:
@@ -53,13 +57,22 @@ def guarded(route: Route, registry: Registry) -> Handler:
 
     async def handler(request: web.Request) -> web.StreamResponse:
         if route.ticket is not None and (ticket := request.query.get("ticket")) is not None:
-            if not route.ticket(ticket, request.match_info["id"]):
+            name = route.ticket(ticket, request.match_info["id"])
+            if name is None:
                 raise Problem(401, "the ticket is used up, too old, or another device's")
+            request[_TICKET_OF] = name
         elif route.role is not None:
             authorize(request, registry, route.role)
         return await route.handler(request)
 
     return handler
+
+
+def caller(request: web.Request) -> str | None:
+    """The name of the request's token: who acts, where the request itself does not say."""
+    bearer = request.get(BEARER)
+    name = request.get(_TICKET_OF, "") if bearer is None else bearer.name
+    return name[:MAX_NAME] or None
 
 
 def authorize(request: web.Request, registry: Registry, needed: Role) -> None:

@@ -19,17 +19,17 @@ class Tickets:
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._given: dict[str, tuple[str, int]] = {}
+        self._given: dict[str, tuple[str, str, int]] = {}
 
-    def give(self, device: str) -> tuple[str, int]:
-        """A ticket to watch the device, and until when it can be used (ms)."""
+    def give(self, device: str, by: str) -> tuple[str, int]:
+        """A ticket for somebody to watch the device, and until when it can be used (ms)."""
         ticket, until = secrets.token_urlsafe(24), self._now_ms() + 1000 * TICKET_S
-        self._given[ticket] = device, until
+        self._given[ticket] = device, by, until
         if len(self._given) > MAX_TICKETS:
             del self._given[next(iter(self._given))]
         return ticket, until
 
-    def take(self, ticket: str, device: str) -> bool:
-        """Whether it is good for that device now; it is used up."""
-        given, until = self._given.pop(ticket, ("", 0))
-        return given == device and self._now_ms() < until
+    def take(self, ticket: str, device: str) -> str | None:
+        """To whom it was given, if it is good for that device now; it is used up."""
+        given, by, until = self._given.pop(ticket, ("", "", 0))
+        return by if given == device and self._now_ms() < until else None

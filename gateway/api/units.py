@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.api import params
+from gateway.api.body import body_of
 from gateway.api.parts import Units
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, json_answer, large_json_answer
+from gateway.api.routes import Route, caller, json_answer, large_json_answer
 from gateway.registry import Role
-from protocols.errors import FieldInvalid
 from protocols.model import DeviceId, Name
 from protocols.native.topics import check_device_id
 
@@ -56,9 +55,6 @@ class Binding(Struct, frozen=True, forbid_unknown_fields=True):
     devices: Annotated[list[DeviceId], Meta(min_length=1, max_length=MAX_MEMBERS)]
     officers: Annotated[list[Name], Meta(max_length=MAX_MEMBERS)] = []
     by: Name | None = None
-
-
-_decode_binding = msgspec.json.Decoder(Binding).decode
 
 
 class UnitRoutes:
@@ -122,22 +118,16 @@ class UnitRoutes:
         """Form a unit."""
         unit = request.match_info["id"]
         check_device_id(unit)
-        body = await request.read()
-        try:
-            binding = _decode_binding(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(400, f"body: {error}") from error
-        try:
-            await self._units.bind(unit, binding.devices, binding.officers, by=binding.by or "core")
-        except FieldInvalid as error:
-            raise Problem(400, f"body: {error}", field=error.field, value=error.value) from error
+        binding = await body_of(request, Binding)
+        by = binding.by or caller(request) or "core"
+        await self._units.bind(unit, binding.devices, binding.officers, by=by)
         return json_answer(self._view(unit))
 
     async def unbind(self, request: web.Request) -> web.Response:
         """End a binding."""
         unit = request.match_info["id"]
         devices = [device["id"] for device in self._view(unit).devices]
-        await self._units.unbind(unit, by=_BY.read(request) or "core")
+        await self._units.unbind(unit, by=_BY.read(request) or caller(request) or "core")
         views = [self._units.view(device) for device in devices]
         return json_answer(UnitList([UnitView(**view) for view in views if view is not None]))
 

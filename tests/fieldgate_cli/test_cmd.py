@@ -60,14 +60,14 @@ async def test_an_order_is_sent_listed_shown_and_called_back(
     gateway: Outward, tmp_path: Path
 ) -> None:
     order = ("send", "instruct", "incident=20261122", "kind=theft", "caller=13800000000")
-    more = ("lat=24.5", "text=后门进入", "--device", "car-1", "--by", "Li", "--id", "i-1")
-    status, output, _ = await cmd(tmp_path, *order, *more)
+    more = ("lat=24.5", "lon=117.6", "text=后门进入", "--device", "car-1", "--by", "Li")
+    status, output, _ = await cmd(tmp_path, *order, *more, "--id", "i-1")
     assert (status, output.split()) == (0, ["i-1", "car-1", "created"])
     status, output, _ = await cmd(tmp_path, "show", "i-1", "--json")
     shown = json.loads(output)
     assert shown["args"] == {
         "incident": "20261122", "kind": "theft", "caller": "13800000000", "lat": 24.5,
-        "text": "后门进入",
+        "lon": 117.6, "text": "后门进入", "checklist": shown["args"]["checklist"],
     }  # fmt: skip
     status, output, _ = await cmd(tmp_path, "show", "i-1")
     assert "instruct to car-1" in output
@@ -78,6 +78,15 @@ async def test_an_order_is_sent_listed_shown_and_called_back(
     assert "i-1" in output
     status, output, _ = await cmd(tmp_path, "cancel", "i-1", "--by", "Wang")
     assert (status, output) == (0, "i-1 is cancelled\n")
+
+
+async def test_an_order_to_a_unit_is_called_back_as_one(gateway: Outward, tmp_path: Path) -> None:
+    to = ("--unit", "car-1", "--id", "g-1")
+    status, output, _ = await cmd(tmp_path, "send", "identify", *to)
+    assert (status, output.split()) == (0, ["g-1:car-1", "car-1", "created"])
+    assert await cmd(tmp_path, "cancel", "--group", "g-1") == (0, "g-1:car-1 is cancelled\n", "")
+    status, _, error = await cmd(tmp_path, "cancel")
+    assert (status, error) == (1, "fieldgate: give one of ID, --group\n")
 
 
 async def test_an_order_is_followed_to_its_end(gateway: Outward, tmp_path: Path) -> None:

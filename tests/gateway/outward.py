@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
+from gateway import checklists
 from gateway.api.app import Server, make_app
 from gateway.api.health import Condition
 from gateway.commands import Commands
@@ -224,6 +225,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 publish=publish,
                 now_ms=lambda: NOW_MS,
                 now_s=lambda: 0.0,
+                checklists=checklists.load(None),
             )
             configurations = Configurations(registry, prefix="field", twins=twins, publish=publish)
             ordered = Ordered(
@@ -274,7 +276,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 condition=lambda: Condition(wrong, ["a warning"], "ok"),
             )
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
-                tokens = {role: registry.add_token(role) for role in Role}
+                tokens = {role: registry.add_token(role, f"{role} 1") for role in Role}
                 watching = [
                     asyncio.create_task(live.run(), name="live pictures"),
                     asyncio.create_task(map_stream.run(), name="map"),

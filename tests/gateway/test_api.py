@@ -138,12 +138,12 @@ async def test_the_dispatch_core_answers_an_alarm(gateway: Outward, act: str, st
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"{}"])
-async def test_an_answer_needs_no_words(gateway: Outward, body: bytes) -> None:
+async def test_an_answer_without_words_is_the_tokens(gateway: Outward, body: bytes) -> None:
     await gateway.journal.commit(alarm_change(1))
     path = "/api/v1/alarms/box-1:1:p:1/accept"
     async with gateway.request("POST", path, role=Role.ADMIN, data=body) as response:
         assert response.status == 200
-    assert gateway.alarms.asked == [("box-1:1:p:1", Stage.ACCEPTED, None, None)]
+    assert gateway.alarms.asked == [("box-1:1:p:1", Stage.ACCEPTED, "admin 1", None)]
 
 
 @pytest.mark.parametrize(

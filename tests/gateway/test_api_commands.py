@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.journal.base import Event, EventType
+from gateway.api.commands import timeline
+from gateway.journal.base import CommandRecord, CommandStep, Event, EventType, Tick
 from gateway.registry import Device, Role
+from protocols.commands import CommandState
 from protocols.model import Fix
 from tests.gateway.outward import NOW_MS, Outward, outward
 
@@ -125,6 +127,47 @@ async def test_a_command_is_called_back_once(gateway: Outward) -> None:
     await gateway.journal.commit(await gateway.commands.take(event))
     status, problem = await post(gateway, f"{path}/cancel", {})
     assert (status, problem["state"]) == (409, "done")
+
+
+async def test_who_orders_without_a_name_has_that_of_the_token(gateway: Outward) -> None:
+    _, made = await post(gateway, "/api/v1/devices/car-1/commands", {"act": "identify"})
+    _, after = await post(gateway, f"/api/v1/commands/{made['id']}/cancel", {}, role=Role.ADMIN)
+    assert [each["by"] for each in after["timeline"]] == ["dispatcher 1", "admin 1"]
+
+
+async def test_all_that_was_ordered_together_is_called_back(gateway: Outward) -> None:
+    for device in ("car-1", "car-2"):
+        place(gateway, device, 24.50, 117.60)
+    near = {"lat": 24.5, "lon": 117.6, "radius_m": 500}
+    _, made = await post(gateway, "/api/v1/commands", LOCATE | {"to": {"near": near}, "id": "g-1"})
+    reply = {"boot": 1, "seq": 1, "t": NOW_MS, "cmd": "g-1:car-1", "state": "done"}
+    event = Event(
+        type=EventType.COMMAND, id="r", device="car-1", t=NOW_MS, received=NOW_MS, data=reply
+    )
+    await gateway.journal.commit(await gateway.commands.take(event))
+    for _again in range(2):
+        status, after = await post(gateway, "/api/v1/groups/g-1/cancel", {"by": "Wang"})
+        assert (status, after["left_out"]) == (200, made["left_out"])
+        told = [(each["device"], each["state"]) for each in after["commands"]]
+        assert told == [("car-1", "done"), ("car-2", "cancelled")]
+    assert (await post(gateway, "/api/v1/groups/g-2/cancel", {}))[0] == 404
+
+
+async def test_the_checklists_are_listed(gateway: Outward) -> None:
+    lists = {each["id"]: each for each in (await gateway.get("/api/v1/checklists"))["checklists"]}
+    assert lists["theft"]["title"] == {"zh": "盗窃（正在发生）", "en": "Theft in progress"}
+
+
+def test_a_timeline_ends_with_the_end() -> None:
+    steps = (
+        CommandStep(state=CommandState.CREATED, t=1),
+        CommandStep(state=CommandState.DONE, t=5),
+    )
+    record = CommandRecord(
+        id="c", device="car-1", act="instruct", args={}, t=1, exp=9, steps=steps,
+        ticks=(Tick(t=5, step=0),),
+    )  # fmt: skip
+    assert [each.state for each in timeline(record)] == ["created", "step", "done"]
 
 
 async def test_who_waits_is_answered_when_there_is_more_to_say(gateway: Outward) -> None:

@@ -170,15 +170,15 @@ async def test_a_ticket_opens_one_devices_pictures_once(gateway: Outward, box: B
 async def test_a_ticket_is_good_for_a_minute() -> None:
     now = NOW_MS
     tickets = Tickets(lambda: now)
-    used, until = tickets.give("box-1")
-    late, _ = tickets.give("box-1")
-    assert tickets.take(used, "box-1")
-    assert not tickets.take(used, "box-1")
+    used, until = tickets.give("box-1", "desk 3")
+    late, _ = tickets.give("box-1", "desk 3")
+    assert tickets.take(used, "box-1") == "desk 3"
+    assert tickets.take(used, "box-1") is None
     now = until
-    assert not tickets.take(late, "box-1")
-    first, *_ = [tickets.give("box-1")[0] for _ in range(MAX_TICKETS + 1)]
+    assert tickets.take(late, "box-1") is None
+    first, *_ = [tickets.give("box-1", "desk 3")[0] for _ in range(MAX_TICKETS + 1)]
     now -= 1
-    assert not tickets.take(first, "box-1"), "the oldest gives way"
+    assert tickets.take(first, "box-1") is None, "the oldest gives way"
 
 
 async def test_the_command_is_renewed_before_it_ends_and_at_once_for_more_pictures(

@@ -45,7 +45,12 @@ async def test_an_instruction_is_answered_without_a_network_over_kills_of_both_s
 ) -> None:
     """It brings the checklist of its kind; each answer arrives once, in order, with its time."""
     async with Gateway(tmp_path / "data") as gateway, Agent(tmp_path, gateway) as agent:
-        args = {"incident": "I-7", "kind": "knife", "address": "8 Harbour Road", "lat": 24.5}
+        args = {
+            "incident": "I-7",
+            "kind": "knife",
+            "address": "8 Harbour Road",
+            "text": "back door",
+        }
         order = {"id": "o1", "act": "instruct", "args": args, "by": "dispatcher 3"}
         await gateway.post(f"/api/v1/devices/{DEVICE}/commands", **order)
         shown = await held(agent, "o1")
