@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from gateway.api.openapi import as_json_schema
 from gateway.contradictions import Kind
 from gateway.feeds.stream import HEARTBEAT_S
 from gateway.journal.base import FED_TYPES, EventType, StageChange
@@ -341,7 +342,7 @@ def _schemas() -> Json:
                 properties[name]["description"] = f"{unit}{key.meaning}."
     for event in sorted(FED_TYPES):
         schemas[_data_name(event)] = _data(event, schemas)
-    plain: Json = _with_patterns_of_json_schema(schemas)
+    plain: Json = as_json_schema(schemas)
     return plain
 
 
@@ -367,20 +368,6 @@ def _data(kind: EventType, schemas: Json) -> Json:
         "properties": {**properties, **more, **ADDED},
         "required": [*required, *ADDED],
     }
-
-
-def _with_patterns_of_json_schema(value: Any) -> Any:
-    r"""JSON Schema has no ``\Z``; its ``$`` means the same."""
-    if isinstance(value, dict):
-        return {
-            name: each.replace(r"\Z", "$")
-            if name == "pattern" and isinstance(each, str)
-            else _with_patterns_of_json_schema(each)
-            for name, each in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_patterns_of_json_schema(each) for each in value]
-    return value
 
 
 class _Dumper(yaml.SafeDumper):

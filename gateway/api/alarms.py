@@ -105,6 +105,7 @@ class AlarmRoutes:
                     summary=f"The alarm is {stage}: the box shows it. Again changes nothing.",
                     role=Role.DISPATCHER,
                     body=Answer,
+                    example={"by": "desk 3", "note": "known to the core"},
                     answer=AlarmView,
                 )
                 for act, stage in ACTS.items()

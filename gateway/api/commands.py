@@ -27,9 +27,10 @@ from gateway.order import (
     check_target,
 )
 from gateway.registry import Registry, Role
-from protocols.commands import OPEN, Checklist, CommandState
+from protocols.commands import ACTIONS, OPEN, Checklist, CommandState
 from protocols.errors import FieldInvalid
 from protocols.model import Name
+from protocols.native.topics import check_device_id
 
 _STATE = params.some_of(
     "state",
@@ -55,6 +56,11 @@ _BEYOND = params.integer(
 )
 _WAIT_S = params.integer("wait_s", "How long to wait at most.", default=0, low=0, high=60)
 
+ORDERED = sorted(set(ACTIONS) - {"cancel"})
+"""The actions that can be ordered here; a command is cancelled under its own path."""
+
+EXAMPLE = {"act": "locate", "args": {"seconds": 60}, "by": "desk 3"}
+
 
 class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is ordered. ``exp``: ms since 1970; or ``expires_s`` from now; else by the action.
@@ -62,7 +68,7 @@ class OrderBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``id``: of the sender's choice. The same request under it again is the same command.
     """
 
-    act: str
+    act: Annotated[str, Meta(extra_json_schema={"enum": ORDERED})]
     args: dict[str, Any] = {}
     by: Name | None = None
     exp: int | None = None
@@ -178,6 +184,8 @@ class CommandRoutes:
                 body=OrderBody,
                 answer=CommandView,
                 status=201,
+                problems=(409, 429),
+                example=EXAMPLE,
             ),
             Route(
                 method="POST",
@@ -188,6 +196,8 @@ class CommandRoutes:
                 body=GroupBody,
                 answer=GroupView,
                 status=201,
+                problems=(409, 429),
+                example={**EXAMPLE, "to": {"device": "car-007"}},
             ),
             Route(
                 method="GET",
@@ -221,6 +231,8 @@ class CommandRoutes:
                 role=Role.DISPATCHER,
                 body=CancelBody,
                 answer=CommandView,
+                problems=(409,),
+                example={"by": "desk 3"},
             ),
             Route(
                 method="POST",
@@ -230,6 +242,7 @@ class CommandRoutes:
                 role=Role.DISPATCHER,
                 body=CancelBody,
                 answer=GroupView,
+                example={"by": "desk 3"},
             ),
             Route(
                 method="GET",
@@ -289,10 +302,12 @@ class CommandRoutes:
 
     async def page(self, request: web.Request) -> web.Response:
         """A page."""
-        limit = _LIMIT.read(request)
+        limit, device = _LIMIT.read(request), request.match_info.get("id")
+        if device is not None:
+            check_device_id(device)
         found = await self._reader.commands(
             states=_STATE.read(request),
-            device=request.match_info.get("id") or _DEVICE.read(request),
+            device=device or _DEVICE.read(request),
             group=_GROUP.read(request),
             before=_BEFORE.read(request),
             limit=limit,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.api.body import body_of
 from gateway.api.parts import Configurations, Twins
@@ -14,11 +14,13 @@ from gateway.api.routes import Route, caller, json_answer
 from gateway.registry import Registry, Role
 from protocols.model import Name
 
+_SETTINGS = {"additionalProperties": {"type": ["boolean", "number", "string"]}}
+
 
 class ConfigBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings that are desired: what is left out is not sent."""
 
-    settings: dict[str, Any]
+    settings: Annotated[dict[str, Any], Meta(extra_json_schema=_SETTINGS)]
     by: Name | None = None
 
 
@@ -63,6 +65,7 @@ class ConfigRoutes:
                 summary="Desire these settings, under a new version. Again changes nothing.",
                 role=Role.ADMIN,
                 body=ConfigBody,
+                example={"settings": {"interval_s": 5}, "by": "desk 3"},
                 answer=ConfigView,
             ),
         ]

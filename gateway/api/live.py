@@ -144,6 +144,7 @@ class LiveRoutes:
             "role": Role.DISPATCHER,
             "params": (_FPS, _SECONDS, _BY, _TICKET),
             "ticket": self._tickets.take,
+            "problems": (409, 426, 502, 504),
         }
         return [
             Route(
@@ -156,6 +157,7 @@ class LiveRoutes:
                 params=(_TIMEOUT_MS, _BY),
                 answer=SnapshotView,
                 media=("application/octet-stream", *sorted(SHOWN_TYPES)),
+                problems=(409, 502, 504),
             ),
             Route(
                 path=f"{live}.mjpeg",

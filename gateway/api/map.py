@@ -55,6 +55,7 @@ class MapRoutes:
                 summary="What available units reach by road in 1, 3 and 5 minutes; cold spots.",
                 params=(_UNIT,),
                 media=(GEOJSON,),
+                problems=(404,),
             ),
             Route(
                 method="GET",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -13,7 +14,11 @@ from protocols.errors import FieldInvalid
 
 T = TypeVar("T")
 
-MAX_CURSOR = 2**63 - 1
+_WHOLE = re.compile(r"-?[0-9]{1,40}")
+
+MAX_CURSOR = 2**53 - 1
+"""The largest that every reader of JSON takes for what it is."""
+
 EARLIEST_MS, LATEST_MS = -(2**63), 2**63 - 1
 
 
@@ -102,17 +107,24 @@ def text(name: str, about: str, *, longest: int | None = None) -> Param[str | No
     return Param(name=name, about=about, schema=schema, parse=parse, default=None)
 
 
+def fixed(name: str, about: str, word: str) -> Param[str]:
+    """A word that must be there; which one is not looked at."""
+    schema = {"type": "string", "enum": [word]}
+    return Param(name=name, about=about, schema=schema, parse=str, default="", needed=True)
+
+
 def moment(name: str, about: str, *, default: int) -> Param[int]:
     """A time: ms since 1970, or RFC 3339."""
 
-    schema = {"oneOf": [{"type": "integer"}, {"type": "string", "format": "date-time"}]}
+    whole = {"type": "integer", "minimum": EARLIEST_MS, "maximum": LATEST_MS}
+    schema = {"oneOf": [whole, {"type": "string", "format": "date-time"}]}
     return Param(name=name, about=about, schema=schema, parse=moment_ms, default=default)
 
 
 def moment_ms(text: str) -> int:
     """Reads a time: ms since 1970, or RFC 3339; raise ValueError."""
-    if text.removeprefix("-").isdecimal():
-        millis = int(text[:20])
+    if _WHOLE.fullmatch(text):
+        millis = int(text)
     else:
         when = datetime.fromisoformat(text)
         if when.tzinfo is None:
@@ -144,5 +156,6 @@ def some_of(name: str, about: str, words: Mapping[str, T]) -> Param[frozenset[T]
                 raise ValueError(f"{word!r} is none of {', '.join(words)}")
         return frozenset(words[word] for word in text.split(","))
 
-    schema = {"type": "string", "description": ", ".join(words)}
+    one = "|".join(re.escape(word) for word in words)
+    schema = {"type": "string", "pattern": f"^({one})(,({one}))*$"}
     return Param(name=name, about=about, schema=schema, parse=parse, default=None)

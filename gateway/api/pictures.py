@@ -106,6 +106,7 @@ class PictureRoutes:
                 handler=self.picture,
                 summary="A picture's bytes, by the SHA-256 of the whole, which is checked.",
                 media=("application/octet-stream", *sorted(SHOWN_TYPES)),
+                problems=(410,),
             ),
             Route(
                 method="GET",
@@ -120,6 +121,7 @@ class PictureRoutes:
                 handler=self.thumbnail,
                 summary="A small picture of it, upright, without its metadata.",
                 media=("image/jpeg",),
+                problems=(410,),
             ),
             Route(
                 method="GET",
@@ -137,6 +139,8 @@ class PictureRoutes:
                     role=Role.ADMIN,
                     body=HoldOrder,
                     answer=HoldAnswer,
+                    problems=(410,),
+                    example={"by": "Li", "note": "case 110-7"},
                 )
                 for scope, handlers in (
                     ("media", (self.hold_picture, self.release_picture)),
@@ -152,8 +156,6 @@ class PictureRoutes:
     async def page(self, request: web.Request) -> web.Response:
         """A page."""
         limit, alarm, command = _LIMIT.read(request), _ALARM.read(request), _COMMAND.read(request)
-        if alarm is not None and command is not None:
-            raise Problem(400, "alarm and command: give one of them")
         since_ms, until_ms = _SINCE.read(request), _UNTIL.read(request)
         query = Query(
             device=_DEVICE.read(request),
@@ -162,7 +164,10 @@ class PictureRoutes:
             since_ms=None if since_ms == params.EARLIEST_MS else since_ms,
             until_ms=None if until_ms == params.LATEST_MS else until_ms,
         )
-        found = await self._gallery.page(query, _BEFORE.read(request), limit)
+        before = _BEFORE.read(request)
+        if alarm is not None and command is not None and alarm != command:
+            return await large_json_answer(PicturePage([], None))  # none was sent for both
+        found = await self._gallery.page(query, before, limit)
         return await large_json_answer(
             PicturePage(found, found[-1].no if len(found) == limit else None)
         )

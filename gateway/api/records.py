@@ -55,6 +55,7 @@ class RecordRoutes:
                 summary="What each device has sent, and what of it is missing.",
                 params=(_DEVICE,),
                 answer=LedgerView,
+                problems=(404,),
             ),
             Route(
                 method="GET",

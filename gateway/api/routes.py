@@ -36,7 +36,9 @@ class Route(Struct, frozen=True, kw_only=True):
 
     ``media``: the other content types it may answer with. ``status``: when all is well.
     ``ticket``: to whom a ticket was given that is good for that path's ``id``, else None; a
-    request may have one in place of a token.
+    request may have one in place of a token. ``problems``: statuses of what may go wrong beyond
+    the usual. ``example``: a body. ``headers``: what it reads beside the usual, for the
+    description alone.
     """
 
     method: str
@@ -50,6 +52,9 @@ class Route(Struct, frozen=True, kw_only=True):
     media: tuple[str, ...] = ()
     status: int = 200
     ticket: Callable[[str, str], str | None] | None = None
+    problems: tuple[int, ...] = ()
+    example: Any = None
+    headers: tuple[Param[Any], ...] = ()
 
 
 def guarded(route: Route, registry: Registry) -> Handler:

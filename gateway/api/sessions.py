@@ -8,10 +8,13 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from gateway.api import params
 from gateway.api.body import body_of
 from gateway.api.problems import Problem
 from gateway.api.routes import BEARER, COOKIE, PAGE_HEADER, Route, json_answer
 from gateway.registry import SESSION_MS, Registry, Role, Token
+
+_PAGE = params.fixed(PAGE_HEADER, "That the gateway's own page asks: `1`.", "1")
 
 
 class SignIn(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +57,9 @@ class SessionRoutes:
                 role=None,
                 body=SignIn,
                 answer=SessionView,
+                headers=(_PAGE,),
+                problems=(401, 403),
+                example={"token": "fgt_…"},
             ),
             Route(
                 method="GET",

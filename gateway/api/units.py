@@ -88,6 +88,7 @@ class UnitRoutes:
                 summary="These devices and officers form the unit. Again changes nothing.",
                 role=Role.DISPATCHER,
                 body=Binding,
+                example={"devices": ["car-007"], "officers": ["035001"], "by": "desk 3"},
                 answer=UnitView,
             ),
             Route(

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import jsonschema  # type: ignore[import-untyped]
+import openapi_spec_validator
 import pytest
 from aiohttp import web
 
@@ -373,3 +374,12 @@ async def test_answers_are_as_described(gateway: Outward) -> None:
         content = description["paths"][path]["get"]["responses"]["200"]["content"]
         schema = {**content["application/json"]["schema"], "components": description["components"]}
         jsonschema.validate(await gateway.get(concrete), schema)
+
+
+async def test_the_description_is_valid_openapi(gateway: Outward) -> None:
+    description = await gateway.get("/openapi.json")
+    openapi_spec_validator.validate(description)
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            assert operation["tags"] != [], path
+            assert "500" in operation["responses"], path
