@@ -244,7 +244,7 @@ class App {
 
   _keysOfAll() {
     const add = (code, face, label, act, options) => this.keys.add(code, face, label, () => this.session.role && act(), options);
-    for (const { name, code, face } of PAGES) add(code, face, () => t("key.page", t(`page.${name}`)), () => this.go(name));
+    for (const { name, code, face } of PAGES) add(code, face, () => t("key.page", t(`page.${name}`)), () => this.go(name), { shift: true });
     add("KeyA", "A", () => t("key.accept"), () => this.accept());
     add("KeyN", "N", () => t("key.next"), () => this.alarms.passOver());
     add("KeyM", "M", () => t("key.mute"), () => this._mute());

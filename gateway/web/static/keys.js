@@ -28,7 +28,7 @@ export class Keys {
       this.isOn = isOn.checked;
       localStorage.setItem(KEPT, this.isOn ? "yes" : "no");
     });
-    const rows = this._keys.map(({ face, label }) => [h("dt", {}, h("kbd", {}, face)), h("dd", {}, label())]);
+    const rows = this._keys.filter(({ face }) => face).map(({ face, label }) => [h("dt", {}, h("kbd", {}, face)), h("dd", {}, label())]);
     openDialog(t("shortcuts"), h("dl", { class: "keys" }, rows), h("p", {}, h("label", {}, isOn, " ", t("shortcuts_on"))));
   }
 

@@ -2,9 +2,9 @@
 // `mount(root, app, parts)`: it gives a function that takes it down again, or
 // `{unmount, route(parts)}` if it can follow `#/NAME/part/part` by itself.
 
-/** `role`: who sees it. `code`: its key. The word on the bar is `page.NAME` of its words. */
+/** `role`: who sees it. `code`: its key, with Shift. The word on the bar is `page.NAME` of its words. */
 export const PAGES = [
-  { name: "map", role: "viewer", code: "Digit1", face: "1" },
-  { name: "alarms", role: "viewer", code: "Digit2", face: "2" },
-  { name: "wall", role: "viewer", code: "Digit0", face: "0" },
+  { name: "map", role: "viewer", code: "Digit1", face: "⇧1" },
+  { name: "alarms", role: "viewer", code: "Digit2", face: "⇧2" },
+  { name: "wall", role: "viewer", code: "Digit0", face: "⇧0" },
 ];

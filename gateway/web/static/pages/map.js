@@ -1,11 +1,103 @@
-// The one map.
+// The one map: alarms on the left, the map, and on the right the card of what was chosen.
 
-import { h } from "../dom.js";
+import { placeOf } from "../alarms.js";
+import { alarmCard } from "../console/alarm_card.js";
+import { alarmList } from "../console/alarm_list.js";
+import { unitCard } from "../console/unit_card.js";
+import { h, icon } from "../dom.js";
+import { addWords, t } from "../i18n.js";
 import { createMap } from "../map/map.js";
+import { words } from "../words/map.js";
+
+addWords(words);
+const CLOSE_UP = 16;
 
 export async function mount(root, app, parts) {
+  let card = null;
+  let lastAlarm = null;
+  const list = alarmList(app, (alarm) => app.go("map", "alarm", alarm.id));
   const canvas = h("div", { id: "map" });
-  root.replaceChildren(canvas);
+  const side = h("aside", { class: "side", "aria-label": t("map.card") });
+  const find = h("input", { type: "search", id: "find", placeholder: t("map.find"), "aria-label": t("map.find"), autocomplete: "off", maxlength: "64" });
+  const search = h("form", { class: "find", role: "search" }, find);
+  const tabs = h("div", { class: "tabs" }, ["alarms", "map", "card"].map((view) =>
+    h("button", { type: "button", data: { view }, on: { click: () => turnTo(view) } }, t(`map.${view}`))));
+  const layout = h("div", { id: "console", data: { view: "map" } },
+    h("div", { class: "left" }, list.root), h("div", { class: "middle" }, canvas, search), side, tabs);
+  root.replaceChildren(layout);
+  turnTo("map");
+
   const map = await createMap(canvas, app);
-  return { unmount: () => map.destroy(), route: () => {} };
+  const offs = [
+    map.on("select", ({ unit }) => unit && app.go("map", "unit", unit)),
+    map.on("alarm", ({ id }) => app.go("map", "alarm", id)),
+    app.alarms.onChange(marks),
+    app.keys.add("Escape", "Esc", () => t("key.escape"), () => app.go("map")),
+    app.keys.add("Slash", "/", () => t("key.find"), () => find.focus()),
+    app.keys.add("KeyJ", "J / K", () => t("key.older"), () => step(1)),
+    ...Array.from({ length: 6 }, (_, n) => app.keys.add(`Digit${n + 1}`, n ? "" : "1 … 6", () => t("key.send"), () => card?.send?.(n))),
+    app.keys.add("KeyK", "", () => "", () => step(-1)),
+  ];
+  search.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (find.value.trim()) app.go("map", "unit", find.value.trim());
+    find.blur();
+  });
+
+  function turnTo(view) {
+    layout.dataset.view = view;
+    for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.view === view));
+  }
+
+  function step(by) {
+    const alarm = list.beside(by);
+    if (alarm) app.go("map", "alarm", alarm.id);
+  }
+
+  function marks() {
+    const open = [...app.alarms.waiting(), ...app.alarms.inHand()];
+    map.setAlarms?.(open.flatMap((alarm) => {
+      const place = placeOf(alarm);
+      return place ? [{ id: alarm.id, lat: place.lat, lon: place.lon, kind: alarm.kind, stage: alarm.stage }] : [];
+    }));
+    tabs.firstChild.textContent = `${t("map.alarms")} ${open.length || ""}`;
+  }
+
+  function route([what, id]) {
+    card?.end();
+    card = null;
+    list.open(what === "alarm" ? id : null);
+    layout.classList.toggle("has-card", Boolean(id));
+    if (what === "alarm" && id) {
+      lastAlarm = id;
+      map.select?.(null);
+      card = alarmCard(app, id, { close: () => app.go("map"), choose: (_, { lat, lon }) => map.flyTo({ lat, lon, zoom: CLOSE_UP }) });
+      side.replaceChildren(card.root);
+      turnTo("card");
+    } else if (what === "unit" && id) {
+      map.select?.(id);
+      const back = lastAlarm === null ? [] : [h("a", { class: "back", href: `#/map/alarm/${encodeURIComponent(lastAlarm)}` }, "← ", t("map.back"))];
+      card = unitCard(app, id, { close: () => app.go("map"), found: (lat, lon) => map.flyTo({ lat, lon }) });
+      side.replaceChildren(...back, card.root);
+      turnTo("card");
+    } else {
+      lastAlarm = null;
+      map.select?.(null);
+      side.replaceChildren(h("div", { class: "empty" }, icon("alarm"), h("p", {}, t("map.start")), h("p", {}, t("map.start_how"))));
+      turnTo("map");
+    }
+    side.scrollTop = 0;
+  }
+
+  marks();
+  route(parts);
+  return {
+    route,
+    unmount() {
+      card?.end();
+      list.end();
+      offs.forEach((off) => off?.());
+      map.destroy();
+    },
+  };
 }

@@ -1,3 +1,89 @@
-// The wallboard.
+// The wallboard: what the whole room sees, large, and nobody clicks. It shows the alarm in turn.
 
-export { mount } from "./map.js";
+import { isTest, placeOf } from "../alarms.js";
+import { alarmList } from "../console/alarm_list.js";
+import { gallery } from "../console/gallery.js";
+import { h, icon } from "../dom.js";
+import { addWords, clock, t, term } from "../i18n.js";
+import { createMap } from "../map/map.js";
+import { words } from "../words/map.js";
+
+addWords(words);
+const COUNT_MS = 20_000;
+const FREE = new Set(["on_duty", "vehicle_patrol", "foot_patrol", "parked", "clear"]);
+const BUSY = new Set(["en_route", "on_scene"]);
+const CLOSE_UP = 15.5;
+
+export async function mount(root, app) {
+  document.body.classList.add("is-wall");
+  const list = alarmList(app, () => {});
+  const canvas = h("div", { id: "map" });
+  const figures = h("dl", { class: "figures" });
+  const now = h("div", { class: "now" });
+  root.replaceChildren(h("div", { id: "wall" }, h("div", { class: "middle" }, canvas), h("div", { class: "right" }, figures, now, list.root)));
+  const map = await createMap(canvas, app);
+  let units = [];
+  let pictures = null;
+  let shown = null;
+  let timer = null;
+
+  async function count() {
+    clearTimeout(timer);
+    try {
+      units = (await app.session.get("/api/v1/units")).units;
+    } catch {
+      // the figures stay; the page says that it is cut off
+    }
+    figure();
+    timer = setTimeout(count, COUNT_MS);
+  }
+
+  function figure() {
+    const of = (states) => units.filter((unit) => states.has(unit.state)).length;
+    const free = of(FREE);
+    const busy = of(BUSY);
+    const rows = [["waiting", app.alarms.waiting().length, "stored"], ["in_hand", app.alarms.inHand().length, "accepted"], ["wall.free", free, "good"], ["wall.busy", busy, ""], ["wall.off", units.length - free - busy, ""]];
+    figures.replaceChildren(...rows.map(([key, value, kind]) => h("div", { class: value ? kind : "" }, h("dd", { class: "num" }, String(value)), h("dt", {}, t(key)))));
+  }
+
+  function follow() {
+    figure();
+    const alarm = app.alarms.turn() ?? app.alarms.inHand().find((each) => !isTest(each)) ?? null;
+    map.setAlarms?.([...app.alarms.waiting(), ...app.alarms.inHand()].flatMap((each) => {
+      const place = placeOf(each);
+      return place ? [{ id: each.id, lat: place.lat, lon: place.lon, kind: each.kind, stage: each.stage }] : [];
+    }));
+    const key = `${alarm?.id}|${alarm?.stage}`;
+    if (key === shown) return;
+    const isOther = shown?.split("|")[0] !== String(alarm?.id);
+    shown = key;
+    if (isOther) pictures?.end();
+    if (!alarm) {
+      pictures = null;
+      return void now.replaceChildren(h("p", { class: "empty" }, icon("check"), " ", t("wall.quiet")));
+    }
+    const place = placeOf(alarm);
+    if (place && isOther) map.flyTo({ lat: place.lat, lon: place.lon, zoom: CLOSE_UP });
+    if (isOther) pictures = gallery(app, `/api/v1/media?alarm=${encodeURIComponent(alarm.id)}&limit=12`, (_, data) => data.ref === alarm.id, (taken) => clock(taken, app.now()));
+    now.replaceChildren(
+      h("h2", {}, icon("alarm"), " ", term("kind", alarm.kind), " ", h("span", { class: `tag ${alarm.stage}` }, t(`stage.${alarm.stage}`))),
+      h("p", {}, app.named(alarm.device, 60), " · ", app.age(alarm.received)),
+      pictures.root);
+  }
+
+  const offs = [
+    app.alarms.onChange(follow),
+    app.stream.on("live", count),
+    app.keys.add("Escape", "Esc", () => t("wall.leave"), () => app.go("map")),
+  ];
+  follow();
+  count();
+  return () => {
+    document.body.classList.remove("is-wall");
+    clearTimeout(timer);
+    pictures?.end();
+    list.end();
+    offs.forEach((off) => off());
+    map.destroy();
+  };
+}

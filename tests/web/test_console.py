@@ -1,0 +1,229 @@
+"""The map page at work: an alarm taken up, its pictures, who is sent, a unit's card, the wall."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser
+
+from gateway.registry import Device, Role
+from tests.edge.panel_parts import browser, needs_chromium
+from tests.gateway.photographs import encoded
+from tests.scenarios.whole import Gateway, Terminal
+from tests.web.console_parts import BOX, Console, console, field, tokens
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+CAR = Device(id="car-1", kind="vehicle_terminal", name="闽E·1101警")
+HOSTILE = "<img src=x onerror=window.hit=1>\u202egpj.exe\u202c" + "长" * 1000
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as running:
+        yield running
+
+
+@pytest.fixture
+async def around(tmp_path: Path) -> AsyncIterator[tuple[Gateway, Terminal, Terminal]]:
+    async with field(tmp_path, BOX, CAR) as (gateway, [box, car]):
+        car.send("presence", {"online": True, "boot": 1, "t": now_ms()}, retain=True)
+        car.send("pos", fix(1))
+        car.send("duty", {"boot": 1, "seq": 1, "t": now_ms(), "act": "on_duty", "crew": ["061234"]})
+        car.send("status", {"boot": 1, "seq": 2, "t": now_ms(), "batt": 15, "net": "4g",
+                            "cam": "covered"})  # fmt: skip
+        await gateway.wait_for(1, "status")
+        yield gateway, box, car
+
+
+def fix(seq: int) -> dict[str, Any]:
+    return {"boot": 1, "seq": seq, "t": now_ms(), "lat": 24.5150, "lon": 117.6480, "fix": 3}
+
+
+def alarm(seq: int = 1, **keys: Any) -> dict[str, Any]:
+    return {"boot": 1, "seq": seq, "t": now_ms(), "kind": "hold_up", **keys}
+
+
+def send_picture(box: Terminal, data: bytes, ref: str, *, boot: int = 1, seq: int = 100) -> str:
+    """All chunks of a picture, as a box sends those of before an alarm."""
+    name, pieces = hashlib.sha256(data).hexdigest(), range(0, len(data), 8192)
+    for n, at in enumerate(pieces):
+        about = {"taken": now_ms() - 3000, "reason": "pre_alarm", "ref": ref} if n == 0 else {}
+        box.send("media", {
+            "boot": boot, "seq": seq + n, "t": now_ms(), "id": name, "mime": "image/jpeg",
+            "size": len(data), "n": n, "of": len(pieces), "data": data[at : at + 8192], **about,
+        })  # fmt: skip
+    return name
+
+
+async def signed_in(page: Console, gateway: Gateway, role: Role = Role.DISPATCHER) -> None:
+    await page.sign_in(tokens(gateway.folder)[role], "#/map")
+    await page.at("#console").wait_for()
+
+
+async def test_an_accepted_alarm_opens_with_its_pictures_and_somebody_is_sent(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, car = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        box.send("alarm", alarm())
+        await page.at(".alarm-list .row.stored.turn").wait_for()
+        picture = send_picture(box, encoded(".jpg", 640, 480), "box-1:1:p:1")
+        await page.page.keyboard.press("KeyA")
+        await page.at(".card .ladder .reached", has_text="已接警").wait_for()
+        await page.at(".card .strip img").wait_for()
+        await page.until("() => document.querySelector('.card .strip img').naturalWidth > 0")
+        about = await page.at(".card .strip .about").inner_text()
+        assert picture[:8] in about
+        assert "报警前" in about
+        assert "完整" in about
+        await page.at(".near [data-send=car-1]").wait_for()
+        await page.page.keyboard.press("Digit1")
+        command = await car.command()
+        assert command["act"] == "instruct"
+        assert command["args"]["incident"] == "box-1:1:p:1"
+        assert command["args"]["kind"] == "robbery"
+        assert command["args"]["lat"] == pytest.approx(BOX.lat)
+        assert len(command["args"]["checklist"]["steps"]) > 1
+        car.send("reply", {"boot": 1, "seq": 2, "t": now_ms(), "cmd": command["id"],
+                           "state": "accepted"})  # fmt: skip
+        await page.at(".orders .tag", has_text="已接受").wait_for()
+        await page.at(".near button:disabled", has_text="已派").wait_for()
+
+
+async def test_a_picture_opens_with_its_whole_hash_and_keys_go_on(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, _ = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        box.send("alarm", alarm())
+        first = send_picture(box, encoded(".jpg", 640, 480), "box-1:1:p:1")
+        second = send_picture(box, encoded(".jpg", 320, 240), "box-1:1:p:1", seq=500)
+        await page.page.keyboard.press("KeyA")
+        await page.until("() => document.querySelectorAll('.card .strip img').length === 2")
+        await page.page.click(".card .strip .shot >> nth=0")
+        shown = {await page.at(".viewer dd.mono").inner_text()}
+        await page.page.keyboard.press("ArrowRight")
+        shown.add(await page.at(".viewer dd.mono").inner_text())
+        assert shown == {first, second}
+
+
+async def test_a_unit_s_card_says_how_it_is_and_takes_a_message(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, _, car = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        await page.page.keyboard.press("Slash")
+        await page.page.keyboard.type("car-1")
+        await page.page.keyboard.press("Enter")
+        card = page.at(".card")
+        for text in ("061234", "在岗", "15 %", "被遮挡", "4G", "0，无缺失"):
+            await card.get_by_text(text).first.wait_for()
+        await page.page.click("#message")
+        await page.page.fill("#message-words", "请速回所")
+        await page.page.click("dialog button[type=submit]")
+        command = await car.command()
+        assert command["args"] == {"text": "请速回所"}
+        await page.at(".orders", has_text="请速回所").wait_for()
+
+
+async def test_missing_messages_and_a_gap_in_the_ledger_are_told(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, _, car = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        car.send("pos", fix(12))
+        await gateway.wait_for(2, "position")
+        await page.open("map/unit/car-1")
+        await page.at(".card .care", has_text="9").wait_for()
+
+
+async def test_a_viewer_sees_the_same_and_can_send_nobody(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, _ = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway, Role.VIEWER)
+        box.send("alarm", alarm())
+        await page.page.click(".alarm-list .row")
+        await page.at(".near li").wait_for()
+        assert await page.at(".near button, .acts button, #accept").count() == 0
+        await page.open("map/unit/car-1")
+        await page.at(".card .device").wait_for()
+        assert await page.at(".card .acts").count() == 0
+
+
+async def test_hostile_names_and_texts_are_text(tmp_path: Path, chromium: Browser) -> None:
+    bad = Device(id="bad-1", kind="alarm_box", name=HOSTILE, lat=24.5, lon=117.6)
+    async with field(tmp_path, bad) as (gateway, [box]), console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        box.send("alarm", alarm(text=HOSTILE[:1000], zone="\u202e" + "<b>"))
+        await page.at("#turn .where bdi").get_by_text("<img src=x").wait_for()
+        await page.page.keyboard.press("KeyA")
+        await page.at(".card .name bdi").get_by_text("<img src=x").wait_for()
+        await page.open("alarms")
+        await page.at("td bdi").get_by_text("<img src=x").first.wait_for()
+        for shown in await page.at("bdi").all_inner_texts():
+            assert len(shown) <= 1001
+        assert await page.page.evaluate("window.hit") is None
+        wide = "document.documentElement.scrollWidth > innerWidth"
+        assert not await page.page.evaluate(wide)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160), (390, 844)])
+async def test_every_width_has_room_for_an_alarm(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser, width: int, height: int
+) -> None:
+    gateway, box, _ = around
+    screen = {"width": width, "height": height}
+    async with console(chromium, gateway.url, screen=screen, language="en-US") as page:  # type: ignore[arg-type]
+        await signed_in(page, gateway)
+        box.send("alarm", alarm())
+        await page.page.click("#accept")
+        await page.at(".near button").wait_for()
+        for at in ("map/alarm/box-1%3A1%3Ap%3A1", "map/unit/car-1", "map", "alarms", "wall"):
+            await page.open(at)
+            await page.at("#page > *").first.wait_for()
+            wide = await page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, at
+
+
+async def test_the_wall_shows_the_alarm_in_turn_and_escape_leaves(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, _ = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        await page.page.keyboard.press("Shift+Digit0")
+        await page.at("#wall .figures .good dd", has_text="1").wait_for()
+        box.send("alarm", alarm())
+        await page.at("#wall .now h2", has_text="抢劫").wait_for()
+        await page.page.keyboard.press("Escape")
+        await page.at("#console").wait_for()
+
+
+async def test_another_console_s_answer_ends_the_turn_here(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, _ = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        box.send("alarm", alarm())
+        await page.at("#turn .what").wait_for()
+        await gateway.post("/api/v1/alarms/box-1:1:p:1/accept", by="desk 2")
+        async with asyncio.timeout(10):
+            await page.until("() => !document.querySelector('#turn .banner')")
+        await page.at(".alarm-list .row.accepted").wait_for()
