@@ -14,11 +14,11 @@ class Scale(Struct, frozen=True, kw_only=True):
 
     def devices(self, full: int) -> int:
         """How many devices."""
-        return max(10, full // 20) if self.quick else full
+        return max(10, full // 100) if self.quick else full
 
     def count(self, full: int) -> int:
         """How many messages, events, alarms."""
-        return max(10, full // 50) if self.quick else full
+        return max(10, full // 200) if self.quick else full
 
     def rate(self, full: int) -> int:
         """How many a second."""
