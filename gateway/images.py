@@ -61,12 +61,27 @@ class Inspection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: tuple[str, ...] = ()
 
     @property
+    def image(self) -> Image | None:
+        """Type and dimensions of a picture that may be decoded, if it tells them."""
+        if self.mime not in DECODED or self.w is None or self.h is None:
+            return None
+        return Image(self.mime, self.w, self.h)
+
+    @property
     def why_not_decoded(self) -> str:
         """Why no thumbnail may be made; empty if it may."""
         if self.mime not in DECODED:
             return "format"
         barred = {"no_dimensions", "too_many_pixels", "animated", "too_many_parts"}
         return next((problem for problem in self.problems if problem in barred), "")
+
+    @property
+    def why_no_picture(self) -> str:
+        """Why nobody can be given it as a picture; empty if it is one, from end to end."""
+        if not self.mime:
+            return "format_unknown"
+        broken = {"no_dimensions", "too_many_pixels", "truncated"}
+        return next((problem for problem in self.problems if problem in broken), "")
 
     def fits(self, mime: str, width: object, height: object) -> bool:
         """Whether it is what was announced; None was not announced."""
@@ -86,14 +101,6 @@ class _Part(NamedTuple):
     kind: int | bytes
     start: int
     end: int
-
-
-def read_header(data: bytes) -> Image | None:
-    """What the bytes are, if they are a picture that may be decoded and tell their dimensions."""
-    found = inspect(data)
-    if found.mime not in DECODED or found.w is None or found.h is None:
-        return None
-    return Image(found.mime, found.w, found.h)
 
 
 def inspect(data: bytes) -> Inspection:

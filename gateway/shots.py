@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.images import Image, read_header
+from gateway.images import Image, inspect
 from gateway.journal.base import Chunk
 from protocols.errors import MediaInvalid
 from protocols.native.media import Joining
@@ -29,7 +29,7 @@ class Shot(Struct, frozen=True, kw_only=True):
     """A picture that answers the command ``ref``; ``about``: what chunk 0 says of it.
 
     ``image``: what its own header says, if that can be read. ``received``: when the last of it
-    was held (ms). ``problem``: why there are no bytes.
+    was held (ms). ``problem``: why it is no picture.
     """
 
     device: str
@@ -93,9 +93,11 @@ class Shots:
             self._on_left()
 
     def _hand_over(self, chunk: Chunk, partial: _Partial) -> None:
-        data, problem = b"", ""
+        data, image = b"", None
         try:
             data = partial.joining.whole()
+            found = inspect(data)
+            image, problem = found.image, found.why_no_picture
         except MediaInvalid as error:
             problem = str(error)
         for about in partial.abouts:
@@ -108,7 +110,7 @@ class Shots:
                 ref=ref,
                 about=about,
                 received=self._now_ms(),
-                image=read_header(data),
+                image=image,
                 data=data,
                 problem=problem,
             )

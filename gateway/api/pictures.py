@@ -24,6 +24,7 @@ from gateway.pictures import (
     PictureIncomplete,
     PictureUnknown,
     Query,
+    Sending,
     ThumbnailMissing,
 )
 from gateway.registry import Role
@@ -270,8 +271,7 @@ async def _known(asked: Awaitable[T]) -> T:
         sending = error.sending
         raise Problem(
             404,
-            f"the picture is {sending.state}: {sending.received_chunks} of {sending.of}"
-            " chunks have come",
+            _why_not_whole(sending),
             state=sending.state,
             received_chunks=sending.received_chunks,
             of=sending.of,
@@ -289,6 +289,14 @@ async def _known(asked: Awaitable[T]) -> T:
         ) from error
     except ThumbnailMissing as error:
         raise Problem(404, f"there is no thumbnail: {error}") from error
+
+
+def _why_not_whole(sending: Sending) -> str:
+    if sending.state == "partial":
+        came = f"{sending.received_chunks} of {sending.of} chunks have come"
+    else:
+        came = f"its {sending.of} chunks have come, and do not make it"
+    return f"the picture is {sending.state}: {came}"
 
 
 def _gone(error: PictureDeleted) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.images import Image, read_header
+from gateway.images import Image, inspect
 from protocols.native import media
 from tests.gateway.house import NOW
 from tests.gateway.studio import studio
@@ -165,4 +165,4 @@ async def test_the_process_ends_with_the_gateway(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_header_says(data: bytes, image: Image | None) -> None:
-    assert read_header(data) == image
+    assert inspect(data).image == image

@@ -17,6 +17,7 @@ from protocols.native import media
 from simulators.camera import draw_jpeg
 from tests.gateway.asked import JPEG, Box, with_a_device
 from tests.gateway.outward import NOW_MS, Outward
+from tests.gateway.photographs import png_bomb
 
 
 @pytest.fixture
@@ -156,6 +157,24 @@ async def test_a_damaged_picture_is_no_picture(gateway: Outward, box: Box) -> No
     assert (status, problem["why"], problem["picture"]) == (
         502, "damaged", media.picture_id(JPEG),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"<html>", "format_unknown"),
+        (JPEG[:-100], "truncated"),
+        (png_bomb(), "too_many_pixels"),
+    ],
+)
+async def test_what_is_no_picture_is_no_answer(
+    gateway: Outward, box: Box, sent: bytes, why: str
+) -> None:
+    async with Asking(gateway, "?timeout_ms=200") as asking:
+        box.shows(sent, (await box.ordered("snapshot")).id)
+        status, problem = await asking.problem()
+    assert (status, problem["why"]) == (502, "damaged")
+    assert why in problem["detail"]
 
 
 @pytest.mark.parametrize(
