@@ -17,7 +17,7 @@ from msgspec.structs import asdict, astuple
 
 from gateway.journal.base import Telemetry
 from gateway.journal.blocks import BlockCodec
-from gateway.journal.reading import open_database
+from gateway.journal.database import open_database
 from protocols.model import Fix
 from simulators import fleet
 from simulators.city import City

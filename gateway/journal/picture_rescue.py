@@ -17,8 +17,8 @@ import structlog
 
 from gateway.journal.base import Event, EventType
 from gateway.journal.damage import is_damage, readable
+from gateway.journal.database import open_database, transaction
 from gateway.journal.pictures import bring_forward
-from gateway.journal.reading import open_database, transaction
 from gateway.journal.rescue import open_sound
 from gateway.journal.rows import event_of
 from gateway.pictures import Deletion, worth_of

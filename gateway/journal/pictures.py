@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from gateway.images import Inspection
 from gateway.journal.base import Chunk
+from gateway.journal.database import open_database, transaction
 from gateway.journal.migration import migrate
-from gateway.journal.reading import open_database, transaction
 from gateway.pictures import Sending, worth_of
 from protocols.native import media
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sqlite3
 import threading
@@ -27,7 +26,8 @@ from gateway.journal.base import (
     Runs,
 )
 from gateway.journal.blocks import BlockCodec
-from gateway.journal.damage import UNREADABLE, Damage, Gap, is_damage, readable, suppress_damage
+from gateway.journal.damage import is_damage, readable, suppress_damage
+from gateway.journal.files import Files
 from gateway.journal.rows import alarm_of, command_of, event_of
 from gateway.journal.tracks import Piece, in_order_of_time, joined
 from protocols.commands import CommandState
@@ -39,26 +39,18 @@ Of = Callable[[sqlite3.Connection, str, bytes, int | None], T | None]
 
 READERS, READER_START_S = 2, 10.0
 
-WAL_BYTES = 16 * 1024 * 1024
-"""A write-ahead log that grew beyond it, for a reader was slow or the disk full, shrinks again."""
 
-MAX_CURSOR = 2**63 - 2
-
-
-class SqliteReader:
+class SqliteReader(Files):
     """See base.Reader. Every query runs in a thread of ours, on a connection of that thread.
 
     ``async with`` alone reads what is there, also beside a gateway that runs.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.damage = Damage()
+        super().__init__(folder)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="asyncio_journal")
         # Tracks take long: in a thread of their own they hold up no feed.
         self._trackers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asyncio_tracks")
-        self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
         self._last = 0
         self._waiters: list[tuple[int, frozenset[EventType], asyncio.Future[None]]] = []
 
@@ -79,8 +71,7 @@ class SqliteReader:
     async def __aexit__(self, *exception: object) -> None:
         self._readers.shutdown()
         self._trackers.shutdown()
-        for connection in self._opened:
-            connection.close()
+        self._close_files()
         for *_, waiter in self._waiters:
             waiter.cancel()
 
@@ -235,17 +226,14 @@ class SqliteReader:
             return []
 
         def load(name: str, first: int, last: int) -> list[Event]:
-            sql = "SELECT body FROM block WHERE first = ?"
             with self._noting(name, first, last):
-                body = self._reader(name).execute(sql, (first,)).fetchone()[0]
-                return codec.track(body, first, number[0], device, span)
+                return codec.track(self._body(name, first), first, number[0], device, span)
             return []
 
-        overlaps = f"until >= {span.start:d} AND since < {span.stop:d}"
         return [
             Piece(max(since, span.start), partial(load, name, first, last))
             for name in self._days(0)
-            for first, last, since in self._blocks(name, "first, last, since", 0, overlaps)
+            for first, last, since in self._blocks_of(name, span)
         ]
 
     def _newest(self) -> int:
@@ -322,82 +310,11 @@ class SqliteReader:
                     return found
         return found
 
-    def _blocks(
-        self, name: str, columns: str, after: int, condition: str, upper: int = MAX_CURSOR
-    ) -> Iterator[tuple[Any, ...]]:
-        """Columns of the blocks of a day from the one that holds the next cursor on, in order."""
-        start = 0
-        with self._noting(name, after + 1, after + 1):
-            connection = self._reader(name)
-            with suppress_damage():  # then from the first block that can be read
-                sql = "SELECT max(first) FROM block WHERE first <= ?"
-                start = connection.execute(sql, (after + 1,)).fetchone()[0] or 0
-            query = (
-                f"SELECT {columns} FROM block WHERE first >= ? AND first <= ?"  # noqa: S608 - ours
-                f" AND {condition} ORDER BY first"
-            )
-            note = partial(self._note_pages, name)
-            yield from readable(connection, query, start - 1, upper, note)
-
     def _event(self, cursor: int, event_id: str, body: bytes, crc: int | None) -> Event | None:
         event = event_of(self._reader("journal.db"), cursor, event_id, body, crc)
         if event is None:
             self._note("journal.db", cursor, cursor, f"event {event_id}")
         return event
-
-    @contextlib.contextmanager
-    def _noting(self, file: str, first: int, last: int) -> Iterator[None]:
-        """Go on where what is read in here is not what was written."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self._note(file, first, last, str(error))
-        except UNREADABLE as error:
-            self._note(file, first, last, f"{type(error).__name__}: {error}")
-
-    def _note(self, file: str, first: int, last: int, problem: str) -> None:
-        self.damage.note(Gap(file, first, last, problem))
-
-    def _note_pages(self, file: str, first: int, last: int) -> None:
-        self._note(file, first, last, "pages of the file")
-        if file == "journal.db":
-            self._main_is_damaged()
-
-    def _main_is_damaged(self) -> None:
-        """``journal.db`` itself cannot be read as it is; called by any thread."""
-
-    def _names(self) -> dict[int, str]:
-        """Device numbers to ids, read once, and the new ones since."""
-        names: dict[int, str] | None = getattr(self._local, "names", None)
-        if names is None:
-            names = self._local.names = {}
-        names.update(
-            self._reader("journal.db").execute(
-                "SELECT no, id FROM device WHERE no > ?", (len(names),)
-            )
-        )
-        return names
-
-    def _days(self, after: int) -> Iterator[str]:
-        """The daily files that may hold events beyond the cursor, in order."""
-        days = self._reader("journal.db").execute("SELECT first, name FROM day ORDER BY first")
-        found = days.fetchall()
-        for at, (_, name) in enumerate(found):
-            is_past = at + 1 < len(found) and found[at + 1][0] - 1 <= after
-            if not is_past and (self._folder / name).exists():
-                yield name
-
-    def _reader(self, name: str) -> sqlite3.Connection:
-        """This thread's connection to that file."""
-        files: dict[str, sqlite3.Connection] | None = getattr(self._local, "open", None)
-        if files is None:
-            files = self._local.open = {}
-        if name not in files:
-            files[name] = open_database(self._folder / name)
-            self._opened.append(files[name])
-        return files[name]
 
     async def _rows(self, sql: str, *values: object) -> list[Any]:
         return await self._in_reader(
@@ -421,29 +338,3 @@ def _json_list(words: frozenset[str] | None) -> str | None:
 
 def _first_cursor(item: Event | Positions) -> int:
     return item.cursor[0] if isinstance(item, Positions) else item.cursor
-
-
-def open_database(path: Path) -> sqlite3.Connection:
-    """A connection whose commits survive a power cut."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-    # A text in which a bit has flipped is read all the same: its row's checksum tells.
-    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA temp_store = MEMORY")  # a full disk has no room for these either
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-    return connection
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All or nothing. After an error nothing of it is under way any more."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
-                connection.execute("ROLLBACK")
-        raise

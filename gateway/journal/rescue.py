@@ -11,7 +11,7 @@ import structlog
 
 from gateway.journal.base import EventType
 from gateway.journal.damage import Damage, Gap, is_damage, is_whole, readable
-from gateway.journal.reading import open_database, transaction
+from gateway.journal.database import open_database, transaction
 from gateway.journal.rows import alarm_from_events, command_from_events, sealed
 from protocols.write_ahead_log import mend
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from gateway.images import Inspection
+from gateway.journal.database import open_database, transaction
 from gateway.journal.pictures import SENDINGS, original_path, sendings, sync_folders, write_file
-from gateway.journal.reading import open_database, transaction
 from gateway.pictures import (
     WORTH,
     Abandoned,

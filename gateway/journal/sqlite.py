@@ -36,9 +36,10 @@ from gateway.journal.base import (
 )
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import is_damage, is_whole, row_crc
+from gateway.journal.database import open_database, transaction
 from gateway.journal.migration import migrate, schema
 from gateway.journal.pictures import PictureStore
-from gateway.journal.reading import SqliteReader, open_database, transaction
+from gateway.journal.reading import SqliteReader
 from gateway.journal.recent import Recent
 from gateway.journal.rows import alarm_of, all_units, command_of, keep_units, sealed
 from gateway.journal.shelf import Shelf
@@ -379,7 +380,8 @@ class SqliteJournal(SqliteReader):
         if self._telemetry is not None:
             self._telemetry.close()
         self._telemetry = open_database(self._folder / name)
-        self._telemetry.executescript(schema("telemetry.sql"))
+        if self._telemetry.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+            self._telemetry.executescript(f"BEGIN;{schema('telemetry.sql')}COMMIT;")
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)  # the name of a new file must survive a power cut too
         os.close(folder)

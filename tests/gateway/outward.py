@@ -86,9 +86,8 @@ def fixes(device: str, *values: Fix) -> Block:
 
 
 def fix(seq: int, **keys: Any) -> Fix:
-    return Fix(
-        boot=1, seq=seq, t=NOW_MS + 1000 * seq, **{"lat": 24.5, "lon": 117.6, "fix": 3} | keys
-    )
+    sent = {"t": NOW_MS + 1000 * seq, "lat": 24.5, "lon": 117.6, "fix": 3} | keys
+    return Fix(boot=1, seq=seq, **sent)
 
 
 class Alarms:

@@ -14,7 +14,7 @@ import pytest
 from gateway import health as module
 from gateway.health import Counts, Health, Trail
 from gateway.journal import sqlite
-from gateway.journal.reading import transaction
+from gateway.journal.database import transaction
 from gateway.journal.sqlite import SqliteJournal
 from gateway.reserve import Room
 

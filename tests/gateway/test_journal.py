@@ -21,8 +21,8 @@ from gateway.journal.base import (
     EventType,
     Telemetry,
 )
+from gateway.journal.database import transaction
 from gateway.journal.migration import migrate
-from gateway.journal.reading import transaction
 from gateway.journal.sqlite import SqliteJournal
 from protocols.model import Fix
 

@@ -18,7 +18,7 @@ import pytest
 from gateway import app, health
 from gateway.config import Settings
 from gateway.journal import sqlite
-from gateway.journal.reading import transaction
+from gateway.journal.database import transaction
 from gateway.service import Service
 from tests.parts import free_port
 
