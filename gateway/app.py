@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ from gateway.config import ConfigError, HostPort, Settings, host_port
 from gateway.configuration import Configurations
 from gateway.darkroom import Darkroom
 from gateway.directory import Directory
+from gateway.enrolment import Enrolment
+from gateway.explanation import explain
 from gateway.feeds.stream import LiveFeed
 from gateway.gallery import by_commands
 from gateway.health import Counts, Health
@@ -341,10 +344,7 @@ async def _serve(
             broker=brokers.private,
         )
         targets = Targets(
-            devices=registry.devices,
-            units=house.units,
-            grids=settings.grids,
-            now_ms=now_ms,
+            devices=registry.devices, units=house.units, grids=settings.grids, now_ms=now_ms
         )
         app = make_app(
             registry=registry,
@@ -353,6 +353,7 @@ async def _serve(
             alarms=house.alarms,
             commands=house.commands,
             configurations=house.configurations,
+            enrolment=Enrolment(settings.folder),
             targets=targets,
             twins=house.twins,
             units=house.units,
@@ -367,6 +368,7 @@ async def _serve(
             custody=house.darkroom.custody,
             metrics=metrics.registry,
             condition=health.condition,
+            explain=partial(explain, prefix=prefix),
         )
         for_ever = {
             "journal": _until_failed(journal),

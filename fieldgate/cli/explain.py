@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fieldgate.explanation import Explanation, Reading
+    from gateway.explanation import Explanation, Reading
 
 
 def explain(
@@ -32,7 +32,7 @@ def explain(
     """Say what a message means and what the gateway does with it. Status 1: refused."""
     import msgspec
 
-    from fieldgate import explanation
+    from gateway import explanation
     from protocols.cloudevents import finite
 
     if as_hex and as_base64:

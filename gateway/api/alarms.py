@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -14,7 +14,7 @@ from gateway.api.problems import Problem
 from gateway.api.routes import Route, caller, json_answer
 from gateway.journal.base import AlarmRecord, Reader, StageChange
 from gateway.registry import Role
-from protocols.model import Stage, Text
+from protocols.model import AlarmKind, Stage, Text
 
 ACTS = {"accept": Stage.ACCEPTED, "acknowledge": Stage.ACKNOWLEDGED, "close": Stage.CLOSED}
 """The answers of the dispatch core, and the stage that each brings an alarm to."""
@@ -32,6 +32,13 @@ _BEFORE = params.integer(
     low=0,
     high=params.MAX_CURSOR,
 )
+_KIND = params.some_of(
+    "kind",
+    "Kinds, separated by commas; all if not given.",
+    {kind: kind for kind in get_args(AlarmKind)},
+)
+_FROM = params.moment("from", "That came then or later.", default=params.EARLIEST_MS)
+_TO = params.moment("to", "That came before.", default=params.LATEST_MS)
 _LIMIT = params.integer("limit", "How many alarms at most.", default=100, low=1, high=1000)
 
 
@@ -59,10 +66,17 @@ class AlarmView(Struct, frozen=True, kw_only=True):
 
 
 class AlarmPage(Struct, frozen=True):
-    """Alarms, newest first, and what to give as ``before`` for older ones; null at the end."""
+    """Alarms, newest first, and what to give as ``before`` for older ones; null at the end.
+
+    A page may have fewer than asked for, or none, and be followed by more.
+    """
 
     alarms: list[AlarmView]
     next: int | None
+
+
+BATCH, MOST_READ = 1000, 20_000
+"""A page reads so many alarms at most, so many at a time."""
 
 
 class Answer(Struct, frozen=True):
@@ -87,7 +101,7 @@ class AlarmRoutes:
                 path="/api/v1/alarms",
                 handler=self.page,
                 summary="Alarms, newest first.",
-                params=(_STAGE, _DEVICE, _BEFORE, _LIMIT),
+                params=(_STAGE, _DEVICE, _KIND, _FROM, _TO, _BEFORE, _LIMIT),
                 answer=AlarmPage,
             ),
             Route(
@@ -114,15 +128,28 @@ class AlarmRoutes:
 
     async def page(self, request: web.Request) -> web.Response:
         """A page."""
-        limit = _LIMIT.read(request)
-        found = await self._reader.alarms(
-            stages=_STAGE.read(request),
-            device=_DEVICE.read(request),
-            before=_BEFORE.read(request),
-            limit=limit,
-        )
-        older = found[-1][0] if len(found) == limit else None
-        return json_answer(AlarmPage([AlarmView.of(record) for _, record in found], older))
+        limit, before, read = _LIMIT.read(request), _BEFORE.read(request), 0
+        stages, device, kinds = _STAGE.read(request), _DEVICE.read(request), _KIND.read(request)
+        since, until = _FROM.read(request), _TO.read(request)
+        is_sifted = kinds is not None or (since, until) != (params.EARLIEST_MS, params.LATEST_MS)
+        batch = BATCH if is_sifted else limit
+        found: list[AlarmView] = []
+        older: int | None = before
+        while older is not None and len(found) < limit and read < MOST_READ:
+            records = await self._reader.alarms(
+                stages=stages, device=device, before=older, limit=batch
+            )
+            read += len(records)
+            older = records[-1][0] if len(records) == batch else None
+            for cursor, record in records:
+                if (kinds is None or record.kind in kinds) and since <= record.received < until:
+                    found.append(AlarmView.of(record))
+                    if len(found) == limit:
+                        older = cursor if cursor != records[-1][0] else older
+                        break
+            if records and all(record.received < since for _, record in records):
+                older = None  # they are in the order of their arrival
+        return json_answer(AlarmPage(found, older))
 
     async def show(self, request: web.Request) -> web.Response:
         """One alarm."""

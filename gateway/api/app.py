@@ -10,12 +10,14 @@ from typing import cast
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.api.alarms import AlarmRoutes
 from gateway.api.commands import CommandRoutes
 from gateway.api.config import ConfigRoutes
 from gateway.api.devices import DeviceRoutes
+from gateway.api.enrolment import EnrolmentRoutes
 from gateway.api.events import Events
 from gateway.api.health import Condition, HealthRoutes
 from gateway.api.live import LiveRoutes
@@ -27,6 +29,7 @@ from gateway.api.parts import (
     Commands,
     Configurations,
     Custody,
+    Enrolment,
     Gallery,
     Ledger,
     Live,
@@ -68,6 +71,7 @@ def make_app(
     alarms: Alarms,
     commands: Commands,
     configurations: Configurations,
+    enrolment: Enrolment,
     targets: Targets,
     twins: Twins,
     units: Units,
@@ -82,8 +86,12 @@ def make_app(
     custody: Custody,
     metrics: CollectorRegistry,
     condition: Callable[[], Condition],
+    explain: Callable[[str, bytes], Struct],
 ) -> web.Application:
-    """All routes. ``condition`` says what keeps alarms from being taken now, if anything does."""
+    """All routes. ``condition`` says what keeps alarms from being taken now, if anything does.
+
+    ``explain``: what bytes on a topic say.
+    """
     description = b""
 
     async def openapi(_: web.Request) -> web.Response:
@@ -95,7 +103,8 @@ def make_app(
         *AlarmRoutes(reader, alarms).routes(),
         *CommandRoutes(registry, reader, commands, targets).routes(),
         *ConfigRoutes(registry, twins, configurations).routes(),
-        *DeviceRoutes(registry, twins, reader).routes(),
+        *DeviceRoutes(registry, twins, reader, ledger).routes(),
+        *EnrolmentRoutes(enrolment).routes(),
         *UnitRoutes(units).routes(),
         *MapStreamRoutes(map_stream, live).routes(),  # before the map's files
         *MapRoutes(outlook).routes(),
@@ -109,7 +118,7 @@ def make_app(
             now_ms=now_ms,
         ).routes(),
         *PictureRoutes(reader, gallery, custody).routes(),
-        *RecordRoutes(reader, ledger).routes(),
+        *RecordRoutes(reader, ledger, explain).routes(),
         *HealthRoutes(metrics, condition).routes(),
         Route(
             method="GET",

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 from msgspec import Struct
 
 from gateway.api import params
-from gateway.api.parts import Twins
+from gateway.api.parts import Ledger, Twins
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, large_json_answer
 from gateway.api.track import FORMATS
 from gateway.journal.base import Reader
 from gateway.registry import Device, Registry
+from protocols.model import DeviceKind
 
+STATES = ("online", "stale", "offline", "revoked", "unregistered")
+MOST = 1_000_000
+BREATH = 200
+"""After so many the loop is let go: alarms come first."""
+
+_Q = params.text("q", "Its id, name or site has this in it, in any case of letters.", longest=64)
+_KIND = params.one_of("kind", "Of this kind; any if not given.", ("", *get_args(DeviceKind)))
+_STATE = params.one_of("state", "In this state; in any if not given.", ("", *STATES))
+_AFTER = params.text("after", "An id: devices beyond it. `next` of the page before.", longest=64)
+_LIMIT = params.integer(
+    "limit", "How many at most; all if not given.", default=MOST, low=1, high=MOST
+)
 _FROM = params.moment("from", "Fixes at or after this time.", default=params.EARLIEST_MS)
 _TO = params.moment("to", "Fixes before this time.", default=params.LATEST_MS)
 _FORMAT = params.one_of("format", "How the track is written.", tuple(FORMATS))
@@ -27,7 +40,8 @@ SLICE_FIXES = 200
 class DeviceView(Struct, frozen=True, kw_only=True):
     """A device as registered (``lat``, ``lon``: a fixed box's place), and as it is now.
 
-    From ``position`` on null until it has reported. Times in ms.
+    From ``position`` on null until it has reported. ``missing``: messages that it has numbered
+    and that have not come. Times in ms.
     """
 
     id: str
@@ -46,11 +60,20 @@ class DeviceView(Struct, frozen=True, kw_only=True):
     presence: dict[str, Any] | None = None
     clock_offset_ms: int | None = None
     last_received: int | None = None
+    missing: int | None = None
 
     @classmethod
-    def of(cls, device: str, known: Device | None, twin: dict[str, Any] | None) -> DeviceView:
+    def of(
+        cls,
+        device: str,
+        known: Device | None,
+        twin: dict[str, Any] | None,
+        sent: dict[str, Any] | None = None,
+    ) -> DeviceView:
         """The view of a device that is registered, has reported, or both."""
         now = {key: value for key, value in (twin or {}).items() if key in cls.__struct_fields__}
+        if sent is not None:
+            now["missing"] = sum(lane["missing"] for lane in sent.get("lanes", ()))
         if known is None:
             return cls(id=device, registered=False, **now)
         fields = {name: getattr(known, name) for name in Device.__struct_fields__}
@@ -58,18 +81,25 @@ class DeviceView(Struct, frozen=True, kw_only=True):
 
 
 class DeviceList(Struct, frozen=True):
-    """All devices, by their ids; those that have reported without being registered too."""
+    """Devices, by their ids; those that have reported without being registered too.
+
+    ``next``: what to give as ``after`` for the following; null at the end. ``counts``: how many
+    there are in each state, on all pages; one that is revoked or unregistered is in no other.
+    """
 
     devices: list[DeviceView]
+    next: str | None
+    counts: dict[str, int]
 
 
 class DeviceRoutes:
     """Reading devices."""
 
-    def __init__(self, registry: Registry, twins: Twins, reader: Reader) -> None:
+    def __init__(self, registry: Registry, twins: Twins, reader: Reader, ledger: Ledger) -> None:
         self._registry = registry
         self._twins = twins
         self._reader = reader
+        self._ledger = ledger
 
     def routes(self) -> list[Route]:
         """The table."""
@@ -78,7 +108,8 @@ class DeviceRoutes:
                 method="GET",
                 path="/api/v1/devices",
                 handler=self.overview,
-                summary="All devices, as registered and as they are now.",
+                summary="Devices, as registered and as they are now.",
+                params=(_Q, _KIND, _STATE, _AFTER, _LIMIT),
                 answer=DeviceList,
             ),
             Route(
@@ -98,15 +129,30 @@ class DeviceRoutes:
             ),
         ]
 
-    async def overview(self, _: web.Request) -> web.Response:
-        """All of them."""
+    async def overview(self, request: web.Request) -> web.Response:
+        """All of them, or a page of those that were looked for."""
+        sought, kind, state = _Q.read(request), _KIND.read(request), _STATE.read(request)
+        after, limit = _AFTER.read(request) or "", _LIMIT.read(request)
         twins = {twin["device"]: twin for twin in self._twins.views()}
         known = {device.id: device for device in self._registry.devices()}
-        views = [
-            DeviceView.of(device, known.get(device), twins.get(device))
-            for device in sorted(known.keys() | twins.keys())
-        ]
-        return await large_json_answer(DeviceList(views))
+        counts = dict.fromkeys(STATES, 0)
+        found: list[str] = []
+        for device in sorted(known.keys() | twins.keys()):
+            about, twin = known.get(device), twins.get(device)
+            if not _is_sought(device, about, sought, kind):
+                continue
+            its_state = _state(about, twin)
+            counts[its_state] += 1
+            if state in ("", its_state) and device > after and len(found) <= limit:
+                found.append(device)
+        views: list[DeviceView] = []
+        for at, device in enumerate(found[:limit]):
+            if at % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            sent = self._ledger.view(device)
+            views.append(DeviceView.of(device, known.get(device), twins.get(device), sent))
+        following = found[limit - 1] if len(found) > limit else None
+        return await large_json_answer(DeviceList(views, following, counts))
 
     async def show(self, request: web.Request) -> web.Response:
         """One of them."""
@@ -139,4 +185,17 @@ class DeviceRoutes:
         known, twin = self._registry.get(device), self._twins.view(device)
         if known is None and twin is None:
             raise Problem(404, f"there is no device {device}", device=device)
-        return DeviceView.of(device, known, twin)
+        return DeviceView.of(device, known, twin, self._ledger.view(device))
+
+
+def _is_sought(device: str, known: Device | None, sought: str | None, kind: str) -> bool:
+    if kind and (known is None or known.kind != kind):
+        return False
+    texts = (device,) if known is None else (device, known.name, known.site)
+    return not sought or any(sought.casefold() in text.casefold() for text in texts)
+
+
+def _state(known: Device | None, twin: dict[str, Any] | None) -> str:
+    if known is None:
+        return "unregistered"
+    return "revoked" if known.revoked else str((twin or {}).get("state", "offline"))

@@ -11,13 +11,14 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from gateway.asked import Frame, NoPicture, Snapshot
+from gateway.enrolment import Credentials
 from gateway.journal.base import AlarmRecord, CommandRecord, EventType
 from gateway.looks import Drawn, NearUnit
 from gateway.map_views import MapAbout, Update
 from gateway.order import Addressed, Order, Target
 from gateway.picture_view import PictureAbout, PictureEntry
 from gateway.pictures import Hold, Original, Query
-from gateway.registry import Configuration
+from gateway.registry import Configuration, Device
 from gateway.reports.figures import Report
 from protocols.cloudevents import CloudEvent
 from protocols.commands import Checklist
@@ -107,6 +108,16 @@ class Configurations(Protocol):
 
     def desired(self, device: str) -> Configuration | None:
         """What was last desired."""
+
+
+class Enrolment(Protocol):
+    """Who may report."""
+
+    async def add(self, device: Device) -> Credentials:
+        """Register a device; or FieldInvalid, DeviceExists."""
+
+    async def revoke(self, device: str) -> None:
+        """It may connect no more; or UnknownDevice."""
 
 
 class Targets(Protocol):

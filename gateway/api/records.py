@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
@@ -12,8 +15,22 @@ from gateway.api.parts import Ledger
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, json_answer, large_json_answer
 from gateway.journal.base import Quarantined, Reader
+from protocols.cloudevents import finite
+
+MOST = 1_000_000
+BREATH = 200
+"""After so many devices the loop is let go: alarms come first."""
+
+COUNTED = ("missing", "duplicates", "conflicts", "refused", "given_up")
 
 _DEVICE = params.text("device", "This device alone.")
+_REASON = params.text("reason", "What was refused for this reason alone.")
+_Q = params.text("q", "Devices whose id has this in it, in any case of letters.", longest=64)
+_WITH = params.one_of("with", "Devices that have any of these; all if not given.", ("", *COUNTED))
+_AFTER = params.text("after", "An id: devices beyond it. `next` of the page before.", longest=64)
+_DEVICES = params.integer(
+    "limit", "How many devices at most; all if not given.", default=MOST, low=1, high=MOST
+)
 _BEFORE = params.integer(
     "before",
     "A number: what was refused before it. `next` of the page before.",
@@ -25,10 +42,14 @@ _LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1
 
 
 class LedgerView(Struct, frozen=True):
-    """For each device, boot and lane what is held and what is missing; the sums over all."""
+    """For each device, boot and lane what is held and what is missing; the sums over all.
+
+    ``next``: what to give as ``after`` for the following devices; null at the end.
+    """
 
     devices: list[dict[str, Any]]
     totals: dict[str, int]
+    next: str | None = None
 
 
 class QuarantinePage(Struct, frozen=True):
@@ -38,12 +59,22 @@ class QuarantinePage(Struct, frozen=True):
     next: int | None
 
 
-class RecordRoutes:
-    """Reading what was kept."""
+class QuarantineView(Struct, frozen=True):
+    """What was refused, and what its bytes say field by field, as `fieldgate explain` has it."""
 
-    def __init__(self, reader: Reader, ledger: Ledger) -> None:
+    item: Quarantined
+    explanation: dict[str, Any]
+
+
+class RecordRoutes:
+    """Reading what was kept. ``explain``: what bytes on a topic say."""
+
+    def __init__(
+        self, reader: Reader, ledger: Ledger, explain: Callable[[str, bytes], Struct]
+    ) -> None:
         self._reader = reader
         self._ledger = ledger
+        self._explain = explain
 
     def routes(self) -> list[Route]:
         """The table."""
@@ -53,7 +84,7 @@ class RecordRoutes:
                 path="/api/v1/ledger",
                 handler=self.ledger,
                 summary="What each device has sent, and what of it is missing.",
-                params=(_DEVICE,),
+                params=(_DEVICE, _Q, _WITH, _AFTER, _DEVICES),
                 answer=LedgerView,
                 problems=(404,),
             ),
@@ -62,8 +93,15 @@ class RecordRoutes:
                 path="/api/v1/quarantine",
                 handler=self.quarantine,
                 summary="What was refused, with its bytes and why, newest first.",
-                params=(_BEFORE, _LIMIT),
+                params=(_DEVICE, _REASON, _BEFORE, _LIMIT),
                 answer=QuarantinePage,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/quarantine/{id}",
+                handler=self.explained,
+                summary="What was refused, its bytes taken apart field by field.",
+                answer=QuarantineView,
             ),
         ]
 
@@ -71,16 +109,60 @@ class RecordRoutes:
         """All devices, or one."""
         device = _DEVICE.read(request)
         if device is None:
-            views = list(self._ledger.views())
-        else:
-            view = self._ledger.view(device)
-            if view is None:
-                raise Problem(404, f"device {device} has sent nothing", device=device)
-            views = [view]
-        return await large_json_answer(LedgerView(views, self._ledger.totals()))
+            return await self._ledger_page(request)
+        view = self._ledger.view(device)
+        if view is None:
+            raise Problem(404, f"device {device} has sent nothing", device=device)
+        return await large_json_answer(LedgerView([view], self._ledger.totals()))
+
+    async def _ledger_page(self, request: web.Request) -> web.Response:
+        sought, wanted = (_Q.read(request) or "").casefold(), _WITH.read(request)
+        after, limit = _AFTER.read(request) or "", _DEVICES.read(request)
+        views: list[dict[str, Any]] = []
+        for at, view in enumerate(self._ledger.views()):
+            if at % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            device = view["device"]
+            if device <= after or sought not in device.casefold():
+                continue
+            if wanted and not _count(view, wanted):
+                continue
+            views.append(view)
+            if len(views) > limit:
+                break
+        following = views[limit - 1]["device"] if len(views) > limit else None
+        page = LedgerView(views[:limit], self._ledger.totals(), following)
+        return await large_json_answer(page)
 
     async def quarantine(self, request: web.Request) -> web.Response:
         """A page."""
         limit = _LIMIT.read(request)
-        found = await self._reader.quarantine(_BEFORE.read(request), limit)
+        found = await self._reader.quarantine(
+            _BEFORE.read(request), limit, device=_DEVICE.read(request), reason=_REASON.read(request)
+        )
         return json_answer(QuarantinePage(found, found[-1].no if len(found) == limit else None))
+
+    async def explained(self, request: web.Request) -> web.Response:
+        """One of them."""
+        text = request.match_info["id"]
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
+        found = await self._reader.quarantine(number + 1, 1)
+        if not found or found[0].no != number:
+            raise Problem(404, f"there is no number {text} in quarantine", id=text)
+        [item] = found
+        # In a thread: the bytes are hostile, and may be 64 KiB of anything.
+        plain = await asyncio.to_thread(_plain, self._explain, item)
+        return await large_json_answer(QuarantineView(item, plain))
+
+
+def _count(view: dict[str, Any], name: str) -> int:
+    if name == "missing":
+        return sum(lane["missing"] for lane in view.get("lanes", ()))
+    return int(view.get(name, 0))
+
+
+def _plain(explain: Callable[[str, bytes], Struct], item: Quarantined) -> dict[str, Any]:
+    found = explain(item.topic, item.payload)
+    plain, _ = finite(msgspec.to_builtins(found, str_keys=True, enc_hook=repr))
+    shown: dict[str, Any] = plain
+    return shown

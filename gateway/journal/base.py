@@ -383,8 +383,10 @@ class Reader(Protocol):
     ) -> AsyncGenerator[list[Event], None]:
         """The same in parts: the first comes long before the last is looked for."""
 
-    async def quarantine(self, before: int, limit: int) -> list[Quarantined]:
-        """What was refused, newest first, below a number."""
+    async def quarantine(
+        self, before: int, limit: int, *, device: str | None = None, reason: str | None = None
+    ) -> list[Quarantined]:
+        """What was refused, newest first, below a number; of all devices, for any reason."""
 
     async def event(self, event_id: str) -> Event | None:
         """The event of that id, if it is one of the priority lane's or the gateway's own."""

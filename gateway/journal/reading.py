@@ -189,18 +189,18 @@ class SqliteReader(Files):
 
         return await self._in_reader(lambda: list(decode()))
 
-    async def quarantine(self, before: int, limit: int) -> list[Quarantined]:
+    async def quarantine(
+        self, before: int, limit: int, *, device: str | None = None, reason: str | None = None
+    ) -> list[Quarantined]:
         """See Reader."""
         rows = await self._rows(
             "SELECT topic, device, reason, detail, payload, first_ms, last_ms, count, no"
-            " FROM quarantine WHERE no < ? ORDER BY no DESC LIMIT ?",
-            before,
-            limit,
+            " FROM quarantine WHERE no < ?1 AND (?3 IS NULL OR device = ?3)"
+            " AND (?4 IS NULL OR reason = ?4) ORDER BY no DESC LIMIT ?2",
+            *(before, limit, device, reason),
         )
-        return [
-            Quarantined(**dict(zip(Quarantined.__struct_fields__, row, strict=True)))
-            for row in rows
-        ]
+        names = Quarantined.__struct_fields__
+        return [Quarantined(**dict(zip(names, row, strict=True))) for row in rows]
 
     async def track(self, device: str, since_ms: int, until_ms: int) -> list[Event]:
         """See Reader."""

@@ -15,8 +15,8 @@ from msgspec import Struct
 from typer.testing import CliRunner
 
 from fieldgate.cli import app
-from fieldgate.explanation import Verdict
-from fieldgate.explanation import explain as explain_bytes
+from gateway.explanation import Verdict
+from gateway.explanation import explain as explain_bytes
 from protocols import model
 from protocols.meanings import MEANINGS
 

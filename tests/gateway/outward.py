@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from gateway.config import Settings
 from gateway.configuration import Configurations
 from gateway.custody import Custody
 from gateway.directory import Directory
+from gateway.enrolment import Enrolment
+from gateway.explanation import explain
 from gateway.feeds.stream import LiveFeed
 from gateway.gallery import Gallery
 from gateway.grids import Grid
@@ -193,7 +196,7 @@ TWINS: list[dict[str, Any]] = [
     {"device": "stranger", "state": "stale"},
 ]
 LEDGER: list[dict[str, Any]] = [
-    {"device": "box-1", "held": 3, "missing": 1},
+    {"device": "box-1", "held": 3, "missing": 1, "lanes": [{"missing": 1}]},
     {"device": "car-1", "held": 4},
 ]
 GRIDS = [Grid(name="North", polygon=((24.5, 117.6), (24.5, 117.7), (24.6, 117.7), (24.6, 117.6)))]
@@ -254,6 +257,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 alarms=alarms,
                 commands=commands,
                 configurations=configurations,
+                enrolment=Enrolment(folder),
                 targets=Targets(
                     devices=registry.devices,
                     units=units,
@@ -273,6 +277,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 custody=custody,
                 metrics=metrics,
                 condition=lambda: Condition(wrong, ["a warning"], "ok"),
+                explain=partial(explain, prefix="field"),
             )
             async with Server(app, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
                 tokens = {role: registry.add_token(role, f"{role} 1") for role in Role}
