@@ -37,7 +37,7 @@ missing_packages() {
 
 case $purpose in
 run)
-    extra=sim
+    extra=sim,map
     commands="mosquitto mosquitto"
     ;;
 test | faults)

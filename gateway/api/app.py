@@ -133,7 +133,7 @@ def make_app(
     app = web.Application(middlewares=[problems], client_max_size=MAX_BODY_BYTES)
     for route in routes:
         app.router.add_route(route.method, route.path, guarded(route, registry))
-    add_page(app)
+    add_page(app, tiles=map_stream.about.tiles)
     for streams in (live, live_views, map_stream):
         app.on_shutdown.append(partial(_close, streams))  # else the server waits for them
     return app
