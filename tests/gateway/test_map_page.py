@@ -162,7 +162,10 @@ async def test_a_unit_is_chosen_by_mouse_and_by_keys(shown: Shown) -> None:
     canvas = shown.page.locator(".maplibregl-canvas")
     await canvas.focus()
     await canvas.press("Escape")
-    assert await shown.page.evaluate("() => told.pop()") == ["select", None]
+    assert await shown.page.evaluate("() => told.pop()") == [
+        "select",
+        {"unit": None, "device": None},
+    ]
     await canvas.press("Period")  # from the one under the mouse to the next
     await canvas.press("Enter")
     assert (await shown.page.evaluate("() => told.pop()[1]"))["device"] == "box-1"
