@@ -23,6 +23,7 @@ from gateway.accounts import Brokers, brokers_of
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
+from gateway.audit import AuditLog, Entry, keep
 from gateway.checkpoint import Checkpoints
 from gateway.commands import Commands
 from gateway.config import ConfigError, HostPort, Settings, host_port
@@ -348,6 +349,7 @@ async def _serve(
         )
         app = make_app(
             registry=registry,
+            audit=AuditLog(settings.folder),
             reader=journal,
             live=LiveFeed(journal),
             alarms=house.alarms,
@@ -443,6 +445,7 @@ def admin_token(folder: Path) -> str:
         if path.exists() and registry.role_of(path.read_text().strip()) is Role.ADMIN:
             return path.read_text().strip()
         token = registry.add_token(Role.ADMIN, "this machine")
+        keep(folder, Entry(act="token.add", who="gateway", target="this machine"))
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(token)

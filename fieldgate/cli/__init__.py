@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from fieldgate.cli.audit import audit
 from fieldgate.cli.bench import bench
 from fieldgate.cli.cmd import cmd
 from fieldgate.cli.demo import demo
@@ -34,6 +35,7 @@ app.command()(verify)
 app.command()(tail)
 app.command()(units)
 app.command()(explain)
+app.command()(audit)
 app.command()(doctor)
 app.command()(bench)
 app.add_typer(cmd, name="cmd")

@@ -40,6 +40,7 @@ def add(
     except (DeviceExists, FieldInvalid) as error:
         fail(str(error))
     try:
+        _note(data, "device.add", device_id, kind=kind)
         _tell_broker(data)  # who reads the password may connect at once
     finally:
         needs = {"user": device_id, "password": password, "mqtt": gateway_at(data).get("mqtt")}
@@ -95,8 +96,15 @@ def revoke(device_id: IdArgument, data: DataOption, as_json: JsonOption = False)
             registry.revoke(device_id)
     except UnknownDevice as error:
         fail(str(error))
+    _note(data, "device.revoke", device_id)
     typer.echo(json.dumps({"revoked": device_id}) if as_json else f"{device_id} is revoked")
     _tell_broker(data)
+
+
+def _note(data: Path, act: str, target: str, **facts: str) -> None:
+    from fieldgate.cli.audit import note
+
+    note(data, act, target, **facts)
 
 
 def _tell_broker(data: Path) -> None:

@@ -22,12 +22,14 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and print it, once."""
+    from fieldgate.cli.audit import note
     from gateway.registry import Registry, Role
 
     if role not in list(Role):
         fail(f"role: must be one of {', '.join(Role)}, got {role!r}")
     with Registry(data) as registry:
         secret = registry.add_token(Role(role), name)
+    note(data, "token.add", name, role=role)
     typer.echo(json.dumps({"token": secret, "role": role, "name": name}) if as_json else secret)
 
 
@@ -57,6 +59,7 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Let a token open nothing any more, at once."""
+    from fieldgate.cli.audit import note
     from gateway.registry import UnknownToken
 
     try:
@@ -64,4 +67,5 @@ def revoke(
             registry.revoke_token(number)
     except UnknownToken as error:
         fail(str(error))
+    note(data, "token.revoke", str(number))
     typer.echo(json.dumps({"revoked": number}) if as_json else f"token {number} is revoked")

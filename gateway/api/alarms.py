@@ -119,6 +119,7 @@ class AlarmRoutes:
                     summary=f"The alarm is {stage}: the box shows it. Again changes nothing.",
                     role=Role.DISPATCHER,
                     body=Answer,
+                    act=f"alarm.{act}",
                     example={"by": "desk 3", "note": "known to the core"},
                     answer=AlarmView,
                 )

@@ -13,6 +13,7 @@ from aiohttp import web
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Gauge
 
+from gateway.api.acts import Acts
 from gateway.api.alarms import AlarmRoutes
 from gateway.api.commands import CommandRoutes
 from gateway.api.config import ConfigRoutes
@@ -51,6 +52,7 @@ from gateway.api.sessions import SessionRoutes
 from gateway.api.tickets import Tickets
 from gateway.api.units import UnitRoutes
 from gateway.api.web import add_page
+from gateway.audit import AuditLog
 from gateway.journal.base import Reader
 from gateway.registry import Registry
 
@@ -66,6 +68,7 @@ REFUSALS = 16
 def make_app(
     *,
     registry: Registry,
+    audit: AuditLog,
     reader: Reader,
     live: Live,
     alarms: Alarms,
@@ -97,6 +100,7 @@ def make_app(
     async def openapi(_: web.Request) -> web.Response:
         return web.Response(body=description, content_type="application/json")
 
+    acts = Acts(audit, now_ms)
     routes = [
         *SessionRoutes(registry, now_ms).routes(),
         *Events(live).routes(),
@@ -120,6 +124,7 @@ def make_app(
         *PictureRoutes(reader, gallery, custody).routes(),
         *RecordRoutes(reader, ledger, explain).routes(),
         *HealthRoutes(metrics, condition).routes(),
+        *acts.routes(),
         Route(
             method="GET",
             path="/openapi.json",
@@ -132,7 +137,10 @@ def make_app(
     description = msgspec.json.encode(describe(routes))
     app = web.Application(middlewares=[problems], client_max_size=MAX_BODY_BYTES)
     for route in routes:
-        app.router.add_route(route.method, route.path, guarded(route, registry))
+        recorded = msgspec.structs.replace(route, handler=acts.recording(route))
+        handler = acts.counting(route, guarded(recorded, registry))
+        app.router.add_route(route.method, route.path, handler)
+    app.cleanup_ctx.append(acts.running)
     add_page(app, tiles=map_stream.about.tiles)
     for streams in (live, live_views, map_stream):
         app.on_shutdown.append(partial(_close, streams))  # else the server waits for them

@@ -65,6 +65,7 @@ class ConfigRoutes:
                 summary="Desire these settings, under a new version. Again changes nothing.",
                 role=Role.ADMIN,
                 body=ConfigBody,
+                act="config.change",
                 example={"settings": {"interval_s": 5}, "by": "desk 3"},
                 answer=ConfigView,
             ),

@@ -145,6 +145,7 @@ class LiveRoutes:
             "params": (_FPS, _SECONDS, _BY, _TICKET),
             "ticket": self._tickets.take,
             "problems": (409, 426, 502, 504),
+            "act": "live.watch",
         }
         return [
             Route(
@@ -156,6 +157,7 @@ class LiveRoutes:
                 role=Role.DISPATCHER,
                 params=(_TIMEOUT_MS, _BY),
                 answer=SnapshotView,
+                act="picture.take",
                 media=("application/octet-stream", *sorted(SHOWN_TYPES)),
                 problems=(409, 502, 504),
             ),
@@ -180,6 +182,7 @@ class LiveRoutes:
                 summary="A ticket with which a page can show the device's live pictures, once.",
                 role=Role.DISPATCHER,
                 answer=Ticket,
+                act="live.ticket",
             ),
         ]
 

@@ -139,17 +139,23 @@ class PictureRoutes:
                     summary=summary,
                     role=Role.ADMIN,
                     body=HoldOrder,
+                    act=f"{noun}.{verb}",
                     answer=HoldAnswer,
                     problems=(410,),
                     example={"by": "Li", "note": "case 110-7"},
                 )
-                for scope, handlers in (
-                    ("media", (self.hold_picture, self.release_picture)),
-                    ("alarms", (self.hold_alarm, self.release_alarm)),
+                for scope, noun, handlers in (
+                    ("media", "media", (self.hold_picture, self.release_picture)),
+                    ("alarms", "alarm", (self.hold_alarm, self.release_alarm)),
                 )
-                for method, handler, summary in (
-                    ("PUT", handlers[0], f"Delete nothing of it ({scope}) until it is released."),
-                    ("DELETE", handlers[1], f"It ({scope}) may be deleted in its time again."),
+                for method, verb, handler, summary in (
+                    ("PUT", "hold", handlers[0], f"Delete nothing of it ({scope}) from now on."),
+                    (
+                        "DELETE",
+                        "release",
+                        handlers[1],
+                        f"It ({scope}) may be deleted in its time again.",
+                    ),
                 )
             ),
         ]

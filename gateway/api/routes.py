@@ -38,7 +38,7 @@ class Route(Struct, frozen=True, kw_only=True):
     ``ticket``: to whom a ticket was given that is good for that path's ``id``, else None; a
     request may have one in place of a token. ``problems``: statuses of what may go wrong beyond
     the usual. ``example``: a body. ``headers``: what it reads beside the usual, for the
-    description alone.
+    description alone. ``act``: its name in the audit log.
     """
 
     method: str
@@ -55,6 +55,12 @@ class Route(Struct, frozen=True, kw_only=True):
     problems: tuple[int, ...] = ()
     example: Any = None
     headers: tuple[Param[Any], ...] = ()
+    act: str | None = None
+
+    @property
+    def audited(self) -> str:
+        """Its name in the audit log."""
+        return self.act or f"{self.method} {self.path}"
 
 
 def guarded(route: Route, registry: Registry) -> Handler:

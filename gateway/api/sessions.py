@@ -56,6 +56,7 @@ class SessionRoutes:
                 f" With it, all but GET needs the header {PAGE_HEADER}.",
                 role=None,
                 body=SignIn,
+                act="session.open",
                 answer=SessionView,
                 headers=(_PAGE,),
                 problems=(401, 403),
@@ -74,6 +75,7 @@ class SessionRoutes:
                 handler=self.sign_out,
                 summary="Sign the page out: its session is over.",
                 answer=SignedOut,
+                act="session.close",
             ),
         ]
 
@@ -85,6 +87,7 @@ class SessionRoutes:
         bearer = self._registry.bearer(body.token.strip())
         if bearer is None:
             raise Problem(401, "the token is unknown or revoked")
+        request[BEARER] = bearer
         secret, _ = self._registry.open_session(bearer)
         answer = json_answer(self._view(bearer))
         answer.set_cookie(

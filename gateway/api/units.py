@@ -88,6 +88,7 @@ class UnitRoutes:
                 summary="These devices and officers form the unit. Again changes nothing.",
                 role=Role.DISPATCHER,
                 body=Binding,
+                act="unit.bind",
                 example={"devices": ["car-007"], "officers": ["035001"], "by": "desk 3"},
                 answer=UnitView,
             ),
@@ -98,6 +99,7 @@ class UnitRoutes:
                 summary="The binding ends: the units that its devices are now, each its own.",
                 role=Role.DISPATCHER,
                 params=(_BY,),
+                act="unit.unbind",
                 answer=UnitList,
             ),
         ]

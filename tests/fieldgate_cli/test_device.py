@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from typer.testing import CliRunner
 
 from fieldgate.cli import app
+from gateway.audit import AuditLog, Query
 from gateway.broker import Broker
 from gateway.registry import Device, Registry, Role
 
@@ -142,3 +143,24 @@ async def test_a_device_is_added_in_a_fraction_of_a_second_beside_five_hundred(
             arguments = ("device", "add", "box-1", "--kind", "alarm_box", "--data", tmp_path)
             await asyncio.to_thread(run, *arguments)
             assert time.perf_counter() - started < 1
+
+
+def test_what_commands_do_is_in_the_audit_log(tmp_path: Path) -> None:
+    added = ("device", "add", "box-1", "--data", tmp_path, "--kind", "alarm_box")
+    run(*added)
+    run("device", "revoke", "box-1", "--data", tmp_path)
+    secret = run_json("token", "add", "--data", tmp_path, "--role", "viewer", "--name", "wall")
+    run("token", "revoke", "1", "--data", tmp_path)
+    with AuditLog(tmp_path) as audit:
+        query = Query(since_ms=0, until_ms=2**62, before=2**53, limit=10)
+        found = audit.page(query)
+    assert [(entry.act, entry.target) for entry in reversed(found)] == [
+        ("device.add", "box-1"),
+        ("device.revoke", "box-1"),
+        ("token.add", "wall"),
+        ("token.revoke", "1"),
+    ]
+    assert {entry.source for entry in found} == {"command line"}
+    assert secret["token"] not in str(found)
+    assert run_json("audit", "--verify", "--data", tmp_path)["broken"] is None
+    assert "4 entries, none changed" in run("audit", "--verify", "--data", tmp_path)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from gateway import checklists
 from gateway.api.app import Server, make_app
 from gateway.api.health import Condition
+from gateway.audit import AuditLog
 from gateway.commands import Commands
 from gateway.config import Settings
 from gateway.configuration import Configurations
@@ -252,6 +253,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             custody = Custody(shelf=journal.shelf, journal=journal, now_ms=lambda: NOW_MS)
             app = make_app(
                 registry=registry,
+                audit=AuditLog(folder),
                 reader=journal,
                 live=LiveFeed(journal),
                 alarms=alarms,

@@ -331,7 +331,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
         (method.upper(), path) for path, acts in description["paths"].items() for method in acts
     }
     app = make_app(
-        registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
+        registry=gateway.registry, audit=None, reader=gateway.journal, alarms=gateway.alarms,  # type: ignore[arg-type]
         commands=gateway.commands, map_stream=gateway.map_stream,
         configurations=None, targets=None, units=None, outlook=None,  # type: ignore[arg-type]
         reports=None, live=None, twins=None, ledger=None, gallery=None, custody=None,  # type: ignore[arg-type]
