@@ -20,10 +20,11 @@ import structlog
 
 from gateway import checklists
 from gateway.accounts import Brokers, brokers_of
+from gateway.administrator import admin_token as admin_token  # noqa: PLC0414 - it is asked for here
 from gateway.alarms import Alarms
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
-from gateway.audit import AuditLog, Entry, keep
+from gateway.audit import AuditLog
 from gateway.checkpoint import Checkpoints
 from gateway.commands import Commands
 from gateway.config import ConfigError, HostPort, Settings, host_port
@@ -50,7 +51,7 @@ from gateway.metrics import Metrics
 from gateway.outlook import Outlook
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
-from gateway.registry import Registry, Role
+from gateway.registry import Registry
 from gateway.reports.gathering import ArrivalReports
 from gateway.reserve import Room
 from gateway.service import Service
@@ -436,17 +437,3 @@ def _alone(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ConfigError(f"data: another gateway works on {folder}") from None
         yield
-
-
-def admin_token(folder: Path) -> str:
-    """The token in ``DIR/admin.token`` for commands on this machine, made when it is missing."""
-    path = folder / "admin.token"
-    with Registry(folder) as registry:
-        if path.exists() and registry.role_of(path.read_text().strip()) is Role.ADMIN:
-            return path.read_text().strip()
-        token = registry.add_token(Role.ADMIN, "this machine")
-        keep(folder, Entry(act="token.add", who="gateway", target="this machine"))
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(token)
-        return token

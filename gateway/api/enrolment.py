@@ -58,6 +58,9 @@ class EnrolmentRoutes:
                 " password, which is told this once.",
                 role=Role.ADMIN,
                 body=NewDevice,
+                act="device.add",
+                problems=(409,),
+                example={"id": "box-001", "kind": "alarm_box", "lat": 24.5, "lon": 117.6},
                 answer=Credentials,
                 status=201,
             ),
@@ -69,6 +72,7 @@ class EnrolmentRoutes:
                 " reported stays. Again changes nothing.",
                 role=Role.ADMIN,
                 body=Revocation,
+                act="device.revoke",
                 answer=Revoked,
             ),
         ]

@@ -51,6 +51,7 @@ IDS: Mapping[str, tuple[Any, str]] = {
     "commands": (str, "c-1"),
     "groups": (str, "g-1"),
     "map": (str, "map.json"),
+    "quarantine": (str, "1"),
 }
 """What stands in a path as ``{id}``, by the word before it, and an example."""
 
@@ -93,7 +94,7 @@ _ETAG: Json = {
 def describe(routes: Sequence[Route]) -> Json:
     """The document."""
     types = [kind for route in routes for kind in (route.body, route.answer) if kind is not None]
-    kinds = [*types, *(kind for kind, _ in IDS.values()), *ACTIONS.values()]
+    kinds = [*types, str, *(kind for kind, _ in IDS.values()), *ACTIONS.values()]
     schemas, components = msgspec.json.schema_components(
         kinds, ref_template="#/components/schemas/{name}"
     )
@@ -184,16 +185,10 @@ def _tag(route: Route) -> str:
 def _parameters(route: Route, by_type: dict[int, Json]) -> list[Json]:
     found: list[Json] = []
     for before, name in re.findall(r"(\w+)/{(\w+)}", route.path):
-        kind, example = IDS[before]
-        found.append(
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": by_type[id(kind)],
-                "example": example,
-            }
-        )
+        kind, example = IDS.get(before, (str, None))
+        shown = {} if example is None else {"example": example}
+        schema = by_type[id(kind)]
+        found.append({"name": name, "in": "path", "required": True, "schema": schema, **shown})
     found += [_param(param, "query") for param in route.params]
     found += [_param(param, "header") for param in route.headers]
     return found
