@@ -22,7 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "SimHei")
+CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "SimHei")
 """For the names of grids. Without one of them a PNG has boxes there; an SVG has the viewer's."""
 
 
