@@ -22,6 +22,7 @@ from gateway import checklists
 from gateway.accounts import Brokers, brokers_of
 from gateway.administrator import admin_token as admin_token  # noqa: PLC0414 - it is asked for here
 from gateway.alarms import Alarms
+from gateway.answered import AnsweredStore
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
 from gateway.audit import AuditLog
@@ -351,6 +352,7 @@ async def _serve(
         app = make_app(
             registry=registry,
             audit=AuditLog(settings.folder),
+            answered=AnsweredStore(settings.folder, now_ms=now_ms),
             reader=journal,
             live=LiveFeed(journal),
             alarms=house.alarms,

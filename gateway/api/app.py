@@ -13,6 +13,7 @@ from aiohttp import web
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Gauge
 
+from gateway.answered import AnsweredStore
 from gateway.api.acts import Acts
 from gateway.api.alarms import AlarmRoutes
 from gateway.api.commands import CommandRoutes
@@ -20,7 +21,9 @@ from gateway.api.config import ConfigRoutes
 from gateway.api.devices import DeviceRoutes
 from gateway.api.enrolment import EnrolmentRoutes
 from gateway.api.events import Events
+from gateway.api.finish import finished
 from gateway.api.health import Condition, HealthRoutes
+from gateway.api.idempotency import Idempotency
 from gateway.api.live import LiveRoutes
 from gateway.api.map import MapRoutes
 from gateway.api.map_stream import MapStreamRoutes
@@ -69,6 +72,7 @@ def make_app(
     *,
     registry: Registry,
     audit: AuditLog,
+    answered: AnsweredStore,
     reader: Reader,
     live: Live,
     alarms: Alarms,
@@ -100,7 +104,7 @@ def make_app(
     async def openapi(_: web.Request) -> web.Response:
         return web.Response(body=description, content_type="application/json")
 
-    acts = Acts(audit, now_ms)
+    acts, keys = Acts(audit, now_ms), Idempotency(answered)
     routes = [
         *SessionRoutes(registry, now_ms).routes(),
         *Events(live).routes(),
@@ -138,9 +142,13 @@ def make_app(
     app = web.Application(middlewares=[problems], client_max_size=MAX_BODY_BYTES)
     for route in routes:
         recorded = msgspec.structs.replace(route, handler=acts.recording(route))
-        handler = acts.counting(route, guarded(recorded, registry))
-        app.router.add_route(route.method, route.path, handler)
-    app.cleanup_ctx.append(acts.running)
+        once = msgspec.structs.replace(route, handler=keys.once(route, recorded.handler))
+        handler = finished(acts.counting(route, guarded(once, registry)))
+        resource = app.router.add_resource(route.path)
+        resource.add_route(route.method, handler)
+        if route.method == "GET" and route.answer is not None:
+            resource.add_route("HEAD", handler)
+    app.cleanup_ctx.extend((acts.running, keys.running))
     add_page(app, tiles=map_stream.about.tiles)
     for streams in (live, live_views, map_stream):
         app.on_shutdown.append(partial(_close, streams))  # else the server waits for them

@@ -59,6 +59,7 @@ class EnrolmentRoutes:
                 role=Role.ADMIN,
                 body=NewDevice,
                 act="device.add",
+                is_secret=True,
                 problems=(409,),
                 example={"id": "box-001", "kind": "alarm_box", "lat": 24.5, "lon": 117.6},
                 answer=Credentials,

@@ -183,6 +183,7 @@ class LiveRoutes:
                 role=Role.DISPATCHER,
                 answer=Ticket,
                 act="live.ticket",
+                is_secret=True,
             ),
         ]
 

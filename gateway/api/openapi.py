@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.api.idempotency import KEY
 from gateway.api.params import Param
 from gateway.api.problems import CONTENT_TYPE
 from gateway.api.routes import COOKIE, Route
@@ -191,6 +192,8 @@ def _parameters(route: Route, by_type: dict[int, Json]) -> list[Json]:
         found.append({"name": name, "in": "path", "required": True, "schema": schema, **shown})
     found += [_param(param, "query") for param in route.params]
     found += [_param(param, "header") for param in route.headers]
+    if route.takes_key:
+        found.append(_param(KEY, "header"))
     return found
 
 
@@ -224,6 +227,8 @@ def _problems_of(route: Route) -> list[int]:
         found.add(404)
     if route.body is not None:
         found.add(413)
+    if route.takes_key:
+        found |= {400, 409}
     return sorted(found)
 
 

@@ -39,6 +39,7 @@ class Route(Struct, frozen=True, kw_only=True):
     request may have one in place of a token. ``problems``: statuses of what may go wrong beyond
     the usual. ``example``: a body. ``headers``: what it reads beside the usual, for the
     description alone. ``act``: its name in the audit log.
+    ``is_secret``: its answer must not be kept.
     """
 
     method: str
@@ -56,6 +57,12 @@ class Route(Struct, frozen=True, kw_only=True):
     example: Any = None
     headers: tuple[Param[Any], ...] = ()
     act: str | None = None
+    is_secret: bool = False
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether its answer is kept under an Idempotency-Key."""
+        return self.method == "POST" and not self.is_secret
 
     @property
     def audited(self) -> str:

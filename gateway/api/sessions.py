@@ -57,6 +57,7 @@ class SessionRoutes:
                 role=None,
                 body=SignIn,
                 act="session.open",
+                is_secret=True,
                 answer=SessionView,
                 headers=(_PAGE,),
                 problems=(401, 403),

@@ -15,6 +15,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway import checklists
+from gateway.answered import AnsweredStore
 from gateway.api.app import Server, make_app
 from gateway.api.health import Condition
 from gateway.audit import AuditLog
@@ -254,6 +255,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
             app = make_app(
                 registry=registry,
                 audit=AuditLog(folder),
+                answered=AnsweredStore(folder, now_ms=lambda: NOW_MS),
                 reader=journal,
                 live=LiveFeed(journal),
                 alarms=alarms,
