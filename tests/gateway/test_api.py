@@ -86,7 +86,7 @@ async def test_an_unknown_path_is_a_problem(gateway: Outward) -> None:
 async def test_a_wrong_method_names_the_right_ones(gateway: Outward) -> None:
     async with gateway.request("DELETE", "/api/v1/alarms") as response:
         assert response.status == 405
-        assert response.headers["Allow"] == "GET,HEAD"
+        assert response.headers["Allow"] == "GET, HEAD"
         assert response.content_type == "application/problem+json"
 
 
@@ -331,7 +331,8 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
         (method.upper(), path) for path, acts in description["paths"].items() for method in acts
     }
     app = make_app(
-        registry=gateway.registry, audit=None, answered=None, reader=gateway.journal, alarms=gateway.alarms,  # type: ignore[arg-type]
+        registry=gateway.registry, reader=gateway.journal, alarms=gateway.alarms,
+        audit=None, answered=None,  # type: ignore[arg-type]
         commands=gateway.commands, map_stream=gateway.map_stream,
         configurations=None, targets=None, units=None, outlook=None,  # type: ignore[arg-type]
         reports=None, live=None, twins=None, ledger=None, gallery=None, custody=None,  # type: ignore[arg-type]
