@@ -102,8 +102,8 @@ class Locate(Args, frozen=True):
 class Instruct(Args, frozen=True):
     """An incident to go to. ``caller``: the caller's telephone number."""
 
-    incident: Name
-    kind: Name
+    incident: Annotated[Name, Meta(min_length=1)]
+    kind: Annotated[Name, Meta(min_length=1)]
     address: Text = ""
     lat: Latitude | None = None
     lon: Longitude | None = None

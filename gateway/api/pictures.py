@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Annotated, TypeVar
 
-import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.api import params
+from gateway.api.body import body_of
 from gateway.api.parts import Custody, Gallery
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, json_answer, large_json_answer
@@ -77,9 +77,6 @@ class HoldAnswer(Struct, frozen=True):
     held: bool
     scope: str
     id: str
-
-
-_decode_order = msgspec.json.Decoder(HoldOrder).decode
 
 
 class PictureRoutes:
@@ -214,7 +211,7 @@ class PictureRoutes:
     async def hold_picture(self, request: web.Request) -> web.Response:
         """Delete it no more."""
         original = await _known(self._gallery.original(request.match_info["id"]))
-        order = await _order(request)
+        order = await body_of(request, HoldOrder)
         await self._custody.hold("media", original.id, by=order.by, note=order.note)
         # It may have been deleted in between: then there is nothing to hold.
         await _known(self._gallery.original(original.id))
@@ -227,7 +224,7 @@ class PictureRoutes:
     async def hold_alarm(self, request: web.Request) -> web.Response:
         """Delete none of its pictures, those to come neither."""
         alarm = await self._alarm(request)
-        order = await _order(request)
+        order = await body_of(request, HoldOrder)
         media = alarm.data.get("media")
         named = [each for each in media if isinstance(each, str)] if isinstance(media, list) else []
         await self._custody.hold("alarm", alarm.id, by=order.by, note=order.note, media=named)
@@ -238,7 +235,7 @@ class PictureRoutes:
         return await self._release("alarm", request.match_info["id"], request)
 
     async def _release(self, scope: str, identity: str, request: web.Request) -> web.Response:
-        order = await _order(request)
+        order = await body_of(request, HoldOrder)
         if not await self._custody.release(scope, identity, by=order.by, note=order.note):
             raise Problem(404, f"{scope} {identity} is not held")
         return json_answer(HoldAnswer(False, scope, identity))
@@ -249,13 +246,6 @@ class PictureRoutes:
         if alarm is None:
             raise Problem(404, f"there is no alarm {alarm_id}", alarm=alarm_id)
         return alarm
-
-
-async def _order(request: web.Request) -> HoldOrder:
-    try:
-        return _decode_order(await request.read())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"body: {error}") from error
 
 
 def _headers(tag: str) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Arrivals:
         self._bindings: dict[str, set[tuple[int, str, str]]] = defaultdict(set)
         self._moves: dict[str, list[tuple[int, str, str]]] = {}  # the same in order, when asked
         self._sent: set[_Sent] = set()
-        self._states: dict[str, set[str]] = defaultdict(set)
+        self._states: dict[tuple[str, str], set[str]] = defaultdict(set)  # by command and device
         self._keys: dict[str, _Key] = {}
         self._fixes: dict[str, dict[str, Event]] = defaultdict(dict)
 
@@ -146,7 +146,7 @@ class Arrivals:
 
     def _take_command(self, event: Event) -> None:
         data = event.data
-        self._states[data["cmd"]].add(data["state"])
+        self._states[data["cmd"], event.device].add(data["state"])
         if data["state"] == "created" and data.get("act") == "instruct":
             args = data.get("args", {})
             place = args.get("lat"), args.get("lon")
@@ -193,7 +193,7 @@ class Arrivals:
         """The orders of each unit that were not in vain, in the order of their times."""
         orders: dict[str, list[_Sent]] = defaultdict(list)
         for sent in sorted(self._sent):
-            if not _is_vain(self._states[sent.command]):
+            if not _is_vain(self._states[sent.command, sent.device]):
                 orders[self.unit_of(sent.device, sent.t)].append(sent)
         return orders
 

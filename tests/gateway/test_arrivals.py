@@ -228,6 +228,15 @@ def test_an_order_that_nobody_got_is_none(states: list[str], is_there: bool) -> 
     assert bool(counted(day.events)) is is_there
 
 
+def test_another_devices_answer_makes_no_order_vain() -> None:
+    day = Day()
+    day.order(0)
+    day.state(1, "delivered")
+    day.state(2, "refused", device="car-2")
+    day.pos(90 * S, 20)
+    assert times(counted(day.events)[0]) == [0, None, 90 * S, None]
+
+
 def test_any_device_of_the_crew_shows_it_while_it_is_of_the_crew() -> None:
     day = Day()
     day.unit(0, "car-1", "car-1", "cam-1")

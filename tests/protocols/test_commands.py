@@ -54,6 +54,7 @@ def test_arguments_are_read() -> None:
         ("text", {}, "args.text", None),
         ("text", {"text": "x", "colour": "red"}, "args.colour", "red"),
         ("instruct", {"incident": "i", "kind": "theft", "lat": 91}, "args.lat", 91),
+        ("instruct", {"incident": "", "kind": "theft"}, "args.incident", ""),
         ("instruct", {"incident": "i", "kind": "theft", "lat": 24.5}, "args.lon", None),
         ("instruct", {"incident": "i", "kind": "theft", "lon": 117.6}, "args.lat", None),
         (

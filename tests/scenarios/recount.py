@@ -52,13 +52,13 @@ def recount(  # noqa: PLR0912 - the rules, one after the other
 
     states = defaultdict(set)
     for e in of["command"]:
-        states[e["data"]["cmd"]].add(e["data"]["state"])
+        states[e["data"]["cmd"], e["subject"]].add(e["data"]["state"])
     steps: dict[str, list[Any]] = defaultdict(list)  # of each unit: orders, and keys behind them
     orders: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for e in of["command"]:
         d = e["data"]
         is_order = d["state"] == "created" and d.get("act") == "instruct"
-        if is_order and not is_vain(states[d["cmd"]]):
+        if is_order and not is_vain(states[d["cmd"], e["subject"]]):
             unit = unit_of(e["subject"], d["t"])
             steps[unit].append((d["t"], 0, d["cmd"], "order", d["args"]["incident"]))
             orders[unit, d["args"]["incident"]].append((d["t"], d["cmd"], d["args"]))
