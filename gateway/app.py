@@ -51,6 +51,7 @@ from gateway.measures import measure
 from gateway.metrics import Metrics
 from gateway.outlook import Outlook
 from gateway.pipeline import Pipeline
+from gateway.playback import Playback
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry
 from gateway.reports.gathering import ArrivalReports
@@ -364,6 +365,7 @@ async def _serve(
             units=house.units,
             outlook=outlook,
             map_stream=map_stream,
+            playback=Playback(journal, registry.devices, stale_after_s=settings.stale_after_s),
             reports=ArrivalReports(journal, settings),
             ledger=house.ledger,
             snapshots=house.snapshots,

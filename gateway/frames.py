@@ -125,3 +125,25 @@ def accuracy_code(accuracy_m: float | None) -> int:
     if accuracy_m <= FINE_M:
         return -int(-accuracy_m // 1)
     return min(UNKNOWN - 1, FINE_M - int(-(accuracy_m - FINE_M) // COARSE_STEP_M))
+
+
+def speed_codes(speed_mps: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Speeds in bytes. NaN: not known."""
+    return _codes(np.floor(speed_mps / SPEED_STEP_MPS + 0.5))
+
+
+def heading_codes(heading_deg: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Headings in bytes. NaN: not known."""
+    return _codes(np.floor(heading_deg / HEADING_STEP_DEG + 0.5) % 240)
+
+
+def accuracy_codes(accuracy_m: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Accuracies in bytes, never better than they are. NaN: not known."""
+    coarse = FINE_M + np.ceil((accuracy_m - FINE_M) / COARSE_STEP_M)
+    return _codes(np.where(accuracy_m > FINE_M, coarse, np.ceil(accuracy_m)))
+
+
+def _codes(steps: NDArray[np.float64]) -> NDArray[np.uint8]:
+    kept = np.where(np.isnan(steps), UNKNOWN, np.minimum(steps, UNKNOWN - 1))
+    codes: NDArray[np.uint8] = kept.astype(np.uint8)
+    return codes

@@ -40,6 +40,7 @@ from gateway.api.parts import (
     LiveViews,
     MapStream,
     Outlook,
+    Playback,
     Reports,
     Snapshots,
     Targets,
@@ -47,6 +48,7 @@ from gateway.api.parts import (
     Units,
 )
 from gateway.api.pictures import PictureRoutes
+from gateway.api.playback import PlaybackRoutes
 from gateway.api.problems import Problem, problems
 from gateway.api.records import RecordRoutes
 from gateway.api.reports import ReportRoutes
@@ -84,6 +86,7 @@ def make_app(
     units: Units,
     outlook: Outlook,
     map_stream: MapStream,
+    playback: Playback,
     reports: Reports,
     ledger: Ledger,
     snapshots: Snapshots,
@@ -107,7 +110,7 @@ def make_app(
     acts, keys = Acts(audit, now_ms), Idempotency(answered)
     routes = [
         *SessionRoutes(registry, now_ms).routes(),
-        *Events(live).routes(),
+        *Events(live, reader).routes(),
         *AlarmRoutes(reader, alarms).routes(),
         *CommandRoutes(registry, reader, commands, targets).routes(),
         *ConfigRoutes(registry, twins, configurations).routes(),
@@ -116,6 +119,7 @@ def make_app(
         *UnitRoutes(units).routes(),
         *MapStreamRoutes(map_stream, live).routes(),  # before the map's files
         *MapRoutes(outlook).routes(),
+        *PlaybackRoutes(playback).routes(),
         *ReportRoutes(reports).routes(),
         *LiveRoutes(
             registry=registry,

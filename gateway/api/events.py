@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from gateway.api import params
 from gateway.api.parts import Live
-from gateway.api.routes import Route
-from gateway.journal.base import FED_TYPES, FEED_NAMES, EventType
+from gateway.api.routes import Route, large_json_answer
+from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, EventType
+from gateway.past import ROW_TYPES, Past, first_stored
 from protocols.cloudevents import CloudEvent, event_type
 from protocols.errors import FieldInvalid
 
@@ -27,6 +28,8 @@ _STREAM_AFTER = params.Param[int | None](
     parse=params.whole_number(0, params.MAX_CURSOR),
     default=None,
 )
+_FROM = params.moment("from", "Events stored at or after this time.", default=params.EARLIEST_MS)
+_TO = params.moment("to", "Events stored before this time.", default=params.LATEST_MS)
 _LIMIT = params.integer("limit", "How many events at most.", default=100, low=1, high=10_000)
 
 
@@ -40,8 +43,9 @@ class EventPage(Struct, frozen=True):
 class Events:
     """Pull and stream."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, past: Past) -> None:
         self._live = live
+        self._past = past
 
     def routes(self) -> list[Route]:
         """The table."""
@@ -51,7 +55,7 @@ class Events:
                 path="/api/v1/events",
                 handler=self.pull,
                 summary="Events beyond a cursor, in the order of their commits.",
-                params=(_AFTER, _TYPES, _LIMIT),
+                params=(_AFTER, _FROM, _TO, _TYPES, _LIMIT),
                 answer=EventPage,
             ),
             Route(
@@ -67,11 +71,28 @@ class Events:
 
     async def pull(self, request: web.Request) -> web.Response:
         """One page."""
-        pieces, cursor = await self._live.page_json(
-            _AFTER.read(request), _LIMIT.read(request), _types(request)
-        )
+        after, limit, types = _AFTER.read(request), _LIMIT.read(request), _types(request)
+        since, until = _FROM.read(request), _TO.read(request)
+        if since > params.EARLIEST_MS:
+            after = max(after, await self._stored(since, types))
+        if until < params.LATEST_MS:
+            return await self._up_to(await self._stored(until, types), after, limit, types)
+        pieces, cursor = await self._live.page_json(after, limit, types)
         body = b'{"events":[%b],"next":%d}' % (b",".join(pieces), cursor)
         return web.Response(body=body, content_type="application/json")
+
+    async def _stored(self, moment_ms: int, types: frozenset[EventType]) -> int:
+        """The cursor beyond which is what was stored from that moment on."""
+        looked_for = FED_TYPES if types & BLOCK_TYPES else ROW_TYPES
+        return await first_stored(self._past, moment_ms, looked_for)
+
+    async def _up_to(
+        self, upper: int, after: int, limit: int, types: frozenset[EventType]
+    ) -> web.Response:
+        """One page of what has no cursor beyond ``upper``."""
+        events, cursor = await self._live.page(after, limit, types) if after < upper else ([], 0)
+        events = [event for event in events if int(event.sequence) <= upper]
+        return await large_json_answer(EventPage(events, max(after, min(cursor, upper))))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """From the cursor, from where the stream broke off, or from now on."""

@@ -113,12 +113,14 @@ def fixed(name: str, about: str, word: str) -> Param[str]:
     return Param(name=name, about=about, schema=schema, parse=str, default="", needed=True)
 
 
-def moment(name: str, about: str, *, default: int) -> Param[int]:
+def moment(name: str, about: str, *, default: int, needed: bool = False) -> Param[int]:
     """A time: ms since 1970, or RFC 3339."""
 
     whole = {"type": "integer", "minimum": EARLIEST_MS, "maximum": LATEST_MS}
     schema = {"oneOf": [whole, {"type": "string", "format": "date-time"}]}
-    return Param(name=name, about=about, schema=schema, parse=moment_ms, default=default)
+    return Param(
+        name=name, about=about, schema=schema, parse=moment_ms, default=default, needed=needed
+    )
 
 
 def moment_ms(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -194,6 +194,13 @@ class MapStream(Protocol):
 
     async def close(self) -> None:
         """Let all pages go."""
+
+
+class Playback(Protocol):
+    """The past."""
+
+    def parts(self, since: int, until: int, step_ms: int) -> AsyncGenerator[bytes, None]:
+        """What stood on the map from ``since`` to before ``until`` (ms); raise TooMuch."""
 
 
 class Reports(Protocol):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from gateway.seen import Seen
 from gateway.unit import UnitRecord
 from protocols.commands import CommandState
 from protocols.model import Fix, Lane, MediaChunk, Stage, Status, message_id
@@ -382,6 +383,9 @@ class Reader(Protocol):
         self, device: str, since_ms: int, until_ms: int
     ) -> AsyncGenerator[list[Event], None]:
         """The same in parts: the first comes long before the last is looked for."""
+
+    def sweep(self, since_ms: int, until_ms: int, step_ms: int) -> AsyncGenerator[Seen, None]:
+        """Where all devices were in [since, until), in parts of whole steps, in their order."""
 
     async def quarantine(
         self, before: int, limit: int, *, device: str | None = None, reason: str | None = None

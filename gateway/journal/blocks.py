@@ -167,12 +167,44 @@ class BlockCodec:
         events = found.events() if isinstance(found, Positions) else found
         return [event for event in events if event.t in span]
 
+    def glance(self, blob: bytes) -> list[fixes.Glance]:
+        """Where devices were, in the table and in rows."""
+        content = self._decompressor.decompress(blob)
+        if content[0] == _FIRST_FORMAT:
+            stored, old_rows = _first_decoder.decode(content)
+            rows, packed = [(0, *row) for row in old_rows], None
+        else:
+            _, stored, rows, packed = _decoder.decode(content)
+        found = [] if packed is None else [fixes.glance(packed)]
+        positions = [row for row in rows if row[1] == EventType.POSITION]
+        return [*found, _glance(stored, positions)] if positions else found
+
     def unpack(
         self, blob: bytes, first: int, name: Callable[[int], str], types: frozenset[EventType]
     ) -> list[Event]:
         """The events of a block whose types are asked for; the first entry has cursor ``first``."""
         found = self.open(blob).read(first, name, types, 0, maxsize)
         return found.events() if isinstance(found, Positions) else found
+
+
+def _glance(stored: int, rows: Sequence[_Row]) -> fixes.Glance:
+    fields = TELEMETRY_FIELDS[EventType.POSITION]
+    found = [dict(zip(fields, values, strict=False)) for *_, values in rows]
+
+    def whole(column: Sequence[int]) -> NDArray[np.int64]:
+        return np.clip(np.array(column, np.float64), -(2.0**62), 2.0**62).astype(np.int64)
+
+    def decimals(key: str) -> NDArray[np.float64]:
+        return np.array([each.get(key) for each in found], np.float64)  # NaN for None
+
+    return fixes.Glance(
+        np.array([row[2] for row in rows], np.int64),
+        whole([each["t"] for each in found]),
+        whole([each["fix"] for each in found]),
+        np.array([stored + row[3] for row in rows], np.int64),
+        np.array([row[4] or 0 for row in rows], np.int64),
+        *(decimals(key) for key in ("lat", "lon", "spd", "hdg", "acc")),
+    )
 
 
 def _table(

@@ -30,6 +30,10 @@ _BITS = {name: 1 << n for n, name in enumerate(_NULLABLE)}
 _COLUMN = {name: n for n, name in enumerate((*WHOLE, "absent"))}
 _T, _STORED = _COLUMN["t"], _COLUMN["stored"]
 
+_GLANCED_DECIMALS = [DECIMALS.index(name) for name in ("lat", "lon", "spd", "hdg", "acc")]
+_GLANCED = [_COLUMN[name] for name in ("t", "fix", "received", "offset", "absent")]
+_GLANCED += [len(_COLUMN) + n for n in _GLANCED_DECIMALS]
+
 
 class Unfit(Exception):
     """A value that a table does not hold: a number past 64 bits, or one that is not finite."""
@@ -133,6 +137,42 @@ def unpack_of(packed: Packed, device_no: int) -> tuple[NDArray[np.int64], Fixes]
     numbers, whole = both[: len(_COLUMN)], both[len(_COLUMN) :]
     decimals = from_whole(whole, packed.places)
     return rows, Fixes(devices[rows], numbers, decimals, packed.sources, packed.flags)
+
+
+class Glance(NamedTuple):
+    """What a table says of where devices were. ``offset`` is 0 where it is not known."""
+
+    device: NDArray[np.int64]
+    t: NDArray[np.int64]
+    fix: NDArray[np.int64]
+    received: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    spd: NDArray[np.float64]
+    hdg: NDArray[np.float64]
+    acc: NDArray[np.float64]
+
+
+def glance(packed: Packed) -> Glance:
+    """Those columns alone, by device: half the work of all."""
+    device = packed.devices()
+    device.sort()
+    widths = np.frombuffer(packed.numbers.widths, np.uint8)
+    is_asked = np.zeros(len(widths), np.bool_)
+    is_asked[_GLANCED] = True
+    planes = np.frombuffer(packed.numbers.planes, np.uint8).reshape(-1, packed.fixes)
+    asked = Shrunk(
+        widths[is_asked].tobytes(),
+        [packed.numbers.bases[column] for column in _GLANCED],
+        planes[np.repeat(is_asked, widths)].tobytes(),
+    )
+    both = expand(asked, _is_next(device))
+    t, fix, received, offset, absent = both[:5]
+    lat, lon, spd, hdg, acc = from_whole(both[5:], [packed.places[n] for n in _GLANCED_DECIMALS])
+    for name, line in (("spd", spd), ("hdg", hdg), ("acc", acc)):
+        line[(absent & _BITS[name]) != 0] = np.nan
+    return Glance(device, t, fix, received, offset, lat, lon, spd, hdg, acc)
 
 
 def gather(entries: Sequence[Telemetry], stored: int, number: Callable[[str], int]) -> Fixes:

@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import numpy as np
+
 from gateway.journal.base import (
     BLOCK_TYPES,
     FED_TYPES,
@@ -28,8 +30,11 @@ from gateway.journal.base import (
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import is_damage, readable, suppress_damage
 from gateway.journal.files import Files
+from gateway.journal.fixes import Glance
 from gateway.journal.rows import alarm_of, command_of, event_of
+from gateway.journal.sweep import Sheet, Span, in_steps
 from gateway.journal.tracks import Piece, in_order_of_time, joined
+from gateway.seen import Seen
 from protocols.commands import CommandState
 from protocols.model import Stage
 
@@ -235,6 +240,34 @@ class SqliteReader(Files):
             for name in self._days(0)
             for first, last, since in self._blocks_of(name, span)
         ]
+
+    async def sweep(self, since_ms: int, until_ms: int, step_ms: int) -> AsyncGenerator[Seen, None]:
+        """See Reader."""
+        loop, span = asyncio.get_running_loop(), Span(since_ms, until_ms, step_ms)
+        parts = in_steps(
+            await loop.run_in_executor(self._trackers, self._swept, span.searched), span
+        )
+        while (seen := await loop.run_in_executor(self._trackers, next, parts, None)) is not None:
+            yield await loop.run_in_executor(self._trackers, self._named, seen)
+
+    def _swept(self, span: range) -> list[Sheet]:
+        """The blocks that may hold positions of any device with a time in the span."""
+        codec = BlockCodec()
+
+        def load(name: str, first: int, last: int) -> list[Glance]:
+            with self._noting(name, first, last):
+                return codec.glance(self._body(name, first))
+            return []
+
+        return [
+            Sheet(since, partial(load, name, first, last))
+            for name in self._days(0)
+            for first, last, since in self._blocks_of(name, span)
+        ]
+
+    def _named(self, seen: Seen) -> Seen:
+        names, devices = self._names(), np.unique(seen.device).tolist()
+        return seen._replace(names={number: names[number] for number in devices})
 
     def _newest(self) -> int:
         """The newest cursor on disk."""

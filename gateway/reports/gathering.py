@@ -9,7 +9,8 @@ from typing import Protocol
 
 from gateway.config import Settings
 from gateway.duty import happened_ms
-from gateway.journal.base import Event, EventType, Page
+from gateway.journal.base import Event, EventType
+from gateway.past import Past, first_stored
 from gateway.reports.arrivals import (
     BAD_CLOCK_MS,
     HOLDS_MS,
@@ -26,15 +27,8 @@ DAY_MS = 24 * 3600 * 1000
 _BINDINGS = frozenset({EventType.UNIT_CHANGED})
 
 
-class Source(Protocol):
+class Source(Past, Protocol):
     """What is read of the journal."""
-
-    @property
-    def last_cursor(self) -> int:
-        """The cursor of the newest committed event."""
-
-    async def read(self, after: int, limit: int, types: frozenset[EventType]) -> Page:
-        """Committed events beyond the cursor, in order; fewer than limit only at the end."""
 
     def track_parts(
         self, device: str, since_ms: int, until_ms: int
@@ -59,7 +53,7 @@ class ArrivalReports:
     async def _arrivals(self, since: int, until: int, grid: str | None) -> Report:
         found = Arrivals()
         window = range(since - 2 * HOLDS_MS, until + 2 * HOLDS_MS)
-        start = await self._first_stored(window.start)
+        start = await first_stored(self._reader, window.start, TYPES)
         await self._take(found, range(start), _BINDINGS, window)
         # To the end: what was stored later may tell of it too, out of a spool that waited.
         await self._take(found, range(start, 2**63), TYPES, window)
@@ -93,18 +87,6 @@ class ArrivalReports:
             if not page.events:
                 return
             after = page.next
-
-    async def _first_stored(self, moment_ms: int) -> int:
-        """A cursor beyond which is all that was stored from that moment on."""
-        low, high = 0, self._reader.last_cursor
-        while low < high:
-            middle = (low + high) // 2
-            page = await self._reader.read(middle, 1, TYPES)
-            if page.events and page.events[0].stored < moment_ms:
-                low = page.events[0].cursor
-            else:
-                high = middle
-        return low
 
     async def _look(self, found: Arrivals, search: Search, device: str) -> None:
         """Take the device's positions up to well after the first that is near."""

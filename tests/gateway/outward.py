@@ -42,6 +42,7 @@ from gateway.journal.sqlite import SqliteJournal
 from gateway.live import LiveViews
 from gateway.map_stream import MapStream
 from gateway.outlook import Outlook
+from gateway.playback import Playback
 from gateway.receipts import Down
 from gateway.registry import Registry, Role
 from gateway.reports.gathering import ArrivalReports
@@ -272,6 +273,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 units=units,
                 outlook=outlook,
                 map_stream=map_stream,
+                playback=Playback(journal, registry.devices, stale_after_s=60),
                 reports=ArrivalReports(journal, Settings(timezone="Asia/Shanghai")),
                 ledger=Views(LEDGER),
                 snapshots=Snapshots(ordered),

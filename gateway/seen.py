@@ -1,0 +1,27 @@
+"""Where devices were seen in a time that has passed, in steps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Seen(NamedTuple):
+    """The newest position of each device in each step, as columns. NaN: not known.
+
+    ``step`` grows; ``device`` is a number of which ``names`` tells the id; ``at`` is when
+    (ms), by the gateway's clock.
+    """
+
+    step: NDArray[np.int64]
+    device: NDArray[np.int64]
+    at: NDArray[np.int64]
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    spd: NDArray[np.float64]
+    hdg: NDArray[np.float64]
+    acc: NDArray[np.float64]
+    names: Mapping[int, str] = {}
