@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncGenerator, Callable, Iterator
+from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
@@ -21,11 +22,9 @@ from gateway.journal.base import Event, EventType
 from gateway.past import Past, first_stored
 from gateway.registry import Device
 from gateway.scene import TYPES, Scene
-from gateway.seen import Seen
+from gateway.seen import Seen, TooMuch
 
 MAX_AT_ONCE = 4
-MAX_STEPS = 3600
-MIN_STEP_MS, MAX_STEP_MS = 1000, 600_000
 WHOLE_EVERY = 30
 """So many steps: from such a frame a page can begin anywhere."""
 
@@ -42,10 +41,6 @@ MAX_EVENTS = 100_000
 
 TEXT, FRAME = 1, 2
 _HEAD = struct.Struct("<II")
-
-
-class TooMuch(Exception):
-    """Others play already, or there is too much in that time."""
 
 
 class Reader(Past, Protocol):
@@ -136,7 +131,7 @@ class _Film:
         cuts = np.searchsorted(seen.step, steps).tolist()
         columns: Any = seen[:-1]
         pieces: list[bytes] = []
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in pairwise(cuts):
             some = Seen(*(column[low:high] for column in columns))
             pieces += self._frame(some)
         return b"".join(pieces)

@@ -31,7 +31,7 @@ _ROW = np.dtype(
         ("accuracy", "u1"), ("marks", "u1"), ("wanted_at", "<i8"), ("is_away", "?"),
     ]
 )  # fmt: skip
-_NEW = (NOWHERE, 0, 0, UNKNOWN, UNKNOWN, UNKNOWN, frames.OFFLINE, LONG_AGO, False)
+_NEW = (NOWHERE, 0, 0, UNKNOWN, UNKNOWN, UNKNOWN, 0, LONG_AGO, False)
 
 
 class Row(Struct):
@@ -220,20 +220,22 @@ class Scene:
         return {"i": row.index, "unit": is_unit, **{k: v for k, v in said.items() if v}}
 
     def marks(self, now: int) -> NDArray[np.uint8]:
-        """The marks of all rows at a time: offline is who has said so, stale who was silent long."""
+        """The marks of all rows then. Offline is who has said so, stale who was silent for long."""
         table = self._table[: len(self._rows)]
-        is_fixed = (table["marks"] & frames.FIXED) != 0
-        is_silent = ~is_fixed & (now - table["taken"] > self._stale_after_ms)
-        state = np.where(is_silent, np.uint8(frames.STALE), np.uint8(frames.ONLINE))
-        state[table["is_away"]] = frames.OFFLINE
-        marks: NDArray[np.uint8] = table["marks"] | state
+        is_silent = now - table["taken"] > self._stale_after_ms
+        is_silent &= (table["marks"] & frames.FIXED) == 0
+        marks = table["marks"].copy()
+        marks[is_silent] |= frames.STALE
+        marks[table["is_away"]] &= 0xFF ^ frames.STALE
+        marks[table["is_away"]] |= frames.OFFLINE
         return marks
 
     def rows(self, index: NDArray[np.int64], marks: NDArray[np.uint8]) -> Rows:
         """Some of the rows as a frame has them."""
         t = self._table[index]
-        columns = (t[name] for name in ("lat", "lon", "taken", "speed", "heading", "accuracy"))
-        return Rows(index, *columns, marks[index])
+        names = ("lat", "lon", "taken", "speed", "heading", "accuracy")
+        lat, lon, taken, speed, heading, accuracy = (t[name] for name in names)
+        return Rows(index, lat, lon, taken, speed, heading, accuracy, marks[index])
 
     def placed(self, seen: Seen) -> NDArray[np.int64]:
         """The rows that those positions are of."""

@@ -8,6 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_STEPS = 3600
+MIN_STEP_MS, MAX_STEP_MS = 1000, 600_000
+
+
+class TooMuch(Exception):
+    """Others look already, or there is too much in that time."""
+
 
 class Seen(NamedTuple):
     """The newest position of each device in each step, as columns. NaN: not known.

@@ -10,7 +10,7 @@ from gateway.api import params
 from gateway.api.parts import Playback
 from gateway.api.problems import Problem
 from gateway.api.routes import Route
-from gateway.playback import MAX_STEP_MS, MAX_STEPS, MIN_STEP_MS, TooMuch
+from gateway.seen import MAX_STEP_MS, MAX_STEPS, MIN_STEP_MS, TooMuch
 
 MEDIA = "application/vnd.fieldgate.playback"
 

@@ -1,4 +1,4 @@
-"""A track as GIS tools read it: GeoJSON, GPX 1.1, CSV. Every fix as it was stored.
+"""A track as GIS tools read it: GeoJSON, GPX 1.1, KML 2.2, CSV. Every fix as it was stored.
 
 GeoJSON is a FeatureCollection with a Point for each fix, in the order of their
 times, its keys as properties: tools join points to a line themselves, and a line
@@ -23,6 +23,7 @@ from protocols.model import Fix
 
 _KEYS = Fix.__struct_fields__
 _GPX = "http://www.topografix.com/GPX/1/1"
+_KML = "http://www.opengis.net/kml/2.2"
 _FIELD = "urn:fieldgate:position:v1"
 _GPX_FIX = {0: "none", 2: "2d", 3: "3d"}
 _GPX_EXTENSIONS = ("spd", "hdg", "acc", "src", "boot", "seq")
@@ -82,6 +83,31 @@ def _gpx_point(fix: Event) -> bytes:
     return written + b"\n"
 
 
+def kml_placemarks(_: str, fixes: Sequence[Event]) -> bytes:
+    """A point with its time for each fix; all that is known of it stands in its data."""
+    return b"".join(map(_kml_placemark, fixes))
+
+
+def _kml_placemark(fix: Event) -> bytes:
+    data, time = _finite(fix.data), _time(fix.t)
+    placemark = ElementTree.Element("Placemark")
+    if time is not None:
+        stamp = ElementTree.SubElement(placemark, "TimeStamp")
+        ElementTree.SubElement(stamp, "when").text = time
+    known = ElementTree.SubElement(placemark, "ExtendedData")
+    for key, value in _keys(fix).items():
+        if value is not None:
+            told = ElementTree.SubElement(known, "Data", name=key)
+            text = " ".join(value) if key == "flags" else str(value)
+            ElementTree.SubElement(told, "value").text = text
+    point = ElementTree.SubElement(placemark, "Point")
+    if data.get("alt") is not None:
+        ElementTree.SubElement(point, "altitudeMode").text = "absolute"
+    ElementTree.SubElement(point, "coordinates").text = ",".join(map(repr, _coordinates(data)))
+    written: bytes = ElementTree.tostring(placemark, "utf-8")
+    return written + b"\n"
+
+
 def csv_lines(device: str, fixes: Sequence[Event]) -> bytes:
     """A line for each fix; flags separated by spaces."""
     text = io.StringIO()
@@ -111,6 +137,16 @@ FORMATS: Mapping[str, Format] = {
         gpx_points,
         b"",
         b"</trkseg></trk></gpx>\n",
+    ),
+    "kml": Format(
+        "application/vnd.google-earth.kml+xml",
+        lambda device: (
+            '<?xml version="1.0" encoding="utf-8"?>\n'
+            f'<kml xmlns="{_KML}"><Document><name>{device}</name>\n'
+        ),
+        kml_placemarks,
+        b"",
+        b"</Document></kml>\n",
     ),
     "csv": Format("text/csv", lambda _: ",".join(_COLUMNS) + "\r\n", csv_lines, b"", b""),
 }

@@ -169,6 +169,7 @@ class Outward(msgspec.Struct):
     crews: Crews
     outlook: Outlook
     map_stream: MapStream
+    playback: Playback
     open_alarms: list[AlarmRecord]
 
     def request(
@@ -252,6 +253,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 lambda: open_alarms,
                 now_ms=lambda: NOW_MS,
             )
+            playback = Playback(journal, registry.devices, stale_after_s=60)
             custody = Custody(shelf=journal.shelf, journal=journal, now_ms=lambda: NOW_MS)
             app = make_app(
                 registry=registry,
@@ -273,7 +275,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                 units=units,
                 outlook=outlook,
                 map_stream=map_stream,
-                playback=Playback(journal, registry.devices, stale_after_s=60),
+                playback=playback,
                 reports=ArrivalReports(journal, Settings(timezone="Asia/Shanghai")),
                 ledger=Views(LEDGER),
                 snapshots=Snapshots(ordered),
@@ -309,6 +311,7 @@ async def outward(folder: Path) -> AsyncIterator[Outward]:
                     crews=crews,
                     outlook=outlook,
                     map_stream=map_stream,
+                    playback=playback,
                     open_alarms=open_alarms,
                 )
                 for task in watching:

@@ -337,7 +337,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
         configurations=None, targets=None, units=None, outlook=None,  # type: ignore[arg-type]
         reports=None, live=None, twins=None, ledger=None, gallery=None, custody=None,  # type: ignore[arg-type]
         metrics=None, condition=None, snapshots=None, live_views=None, now_ms=None,  # type: ignore[arg-type]
-        enrolment=None, explain=None,  # type: ignore[arg-type]
+        enrolment=None, explain=None, playback=None,  # type: ignore[arg-type]
     )  # fmt: skip
     served = {
         (route.method, route.resource.canonical)

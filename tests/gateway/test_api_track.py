@@ -58,6 +58,24 @@ async def test_a_track_in_gpx_has_every_fix(gateway: Outward) -> None:
     assert points[0].findtext("extensions/field:spd", None, name) == "3.25"
 
 
+async def test_a_track_in_kml_has_every_fix(gateway: Outward) -> None:
+    await gateway.journal.commit_block(fixes("box-1", *FIXES))
+    async with gateway.request("GET", "/api/v1/devices/box-1/track?format=kml") as response:
+        assert response.content_type == "application/vnd.google-earth.kml+xml"
+        kml = ElementTree.fromstring(await response.read())
+    name = {"": "http://www.opengis.net/kml/2.2"}
+    marks = kml.findall("Document/Placemark", name)
+    places = [mark.findtext("Point/coordinates", "", name).split(",") for mark in marks]
+    assert [(float(lat), float(lon)) for lon, lat, *_ in places] == [(f.lat, f.lon) for f in FIXES]
+    assert [len(place) for place in places] == [3, 2, 2]
+    assert marks[0].findtext("TimeStamp/when", "", name) == "2026-11-22T03:26:41.000Z"
+    data = {
+        d.attrib["name"]: d.findtext("value", "", name)
+        for d in marks[0].iter(f"{{{name['']}}}Data")
+    }
+    assert (data["spd"], data["seq"]) == ("3.25", "1")
+
+
 async def test_a_track_in_csv_has_every_fix(gateway: Outward) -> None:
     await gateway.journal.commit_block(fixes("box-1", *FIXES))
     async with gateway.request("GET", "/api/v1/devices/box-1/track?format=csv") as response:
@@ -69,7 +87,7 @@ async def test_a_track_in_csv_has_every_fix(gateway: Outward) -> None:
     assert rows[1]["alt"] == ""
 
 
-@pytest.mark.parametrize("written", ["geojson", "gpx", "csv"])
+@pytest.mark.parametrize("written", ["geojson", "gpx", "kml", "csv"])
 async def test_a_number_that_is_none_is_left_out_of_a_track(gateway: Outward, written: str) -> None:
     await gateway.journal.commit_block(fixes("box-1", fix(1, spd=float("inf"), alt=float("nan"))))
     path = f"/api/v1/devices/box-1/track?format={written}"
@@ -112,15 +130,16 @@ async def test_a_track_parameter_that_is_none_is_named(
     assert (details["status"], details["parameter"]) == (400, parameter)
 
 
-@pytest.mark.parametrize("written", ["geojson", "gpx", "csv"])
+@pytest.mark.parametrize("written", ["geojson", "gpx", "kml", "csv"])
 async def test_an_empty_track_is_a_whole_document(gateway: Outward, written: str) -> None:
     path = f"/api/v1/devices/box-1/track?format={written}"
     async with gateway.request("GET", path) as response:
         text = await response.text()
     if written == "geojson":
         assert json.loads(text) == {"type": "FeatureCollection", "features": []}
-    elif written == "gpx":
-        assert not list(ElementTree.fromstring(text).iter("trkpt"))
+    elif written in {"gpx", "kml"}:
+        places = {"trkpt", "Placemark"}
+        assert not [e for e in ElementTree.fromstring(text).iter() if e.tag in places]
     else:
         assert len(text.splitlines()) == 1
 
