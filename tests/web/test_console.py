@@ -110,6 +110,7 @@ async def test_a_picture_opens_with_its_whole_hash_and_keys_go_on(
         box.send("alarm", alarm())
         first = send_picture(box, encoded(".jpg", 640, 480), "box-1:1:p:1")
         second = send_picture(box, encoded(".jpg", 320, 240), "box-1:1:p:1", seq=500)
+        await page.at("#turn .what").wait_for()
         await page.page.keyboard.press("KeyA")
         await page.until("() => document.querySelectorAll('.card .strip img').length === 2")
         await page.page.click(".card .strip .shot >> nth=0")

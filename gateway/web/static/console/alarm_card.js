@@ -143,7 +143,7 @@ export function alarmCard(app, id, { close, choose }) {
       const isSent = sentTo(unit.unit);
       const isCaller = unit.unit === alarm.device;
       return h("li", { class: unit.available ? "free" : "" },
-        h("a", { href: `#/map/unit/${encodeURIComponent(unit.unit)}`, class: "clip" }, bdi(unit.unit, 40)),
+        h("a", { href: `#/map/unit/${encodeURIComponent(unit.unit)}`, class: "clip" }, app.named(unit.unit, 40)),
         h("span", { class: `tag ${unit.available ? "good" : ""}` }, term("duty", unit.state)),
         h("span", { class: "num time" }, unit.seconds === null ? t("card.no_way") : duration(1000 * unit.seconds)),
         h("span", { class: "quiet num more" }, distance(unit.straight_m), unit.on_foot ? ` · ${t("card.on_foot")}` : "", ` · ${t("card.seen", duration(unit.age_ms))}`),

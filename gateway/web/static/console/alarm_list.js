@@ -5,7 +5,7 @@ import { t, term } from "../i18n.js";
 
 /** `choose(alarm)`: somebody wants to see it. */
 export function alarmList(app, choose) {
-  const root = h("section", { class: "alarm-list", "aria-label": t("map.alarms") });
+  const root = h("section", { class: "alarm-list", "aria-label": t("desk.alarms") });
   let opened = null;
   let shown = "";
 
@@ -36,7 +36,7 @@ export function alarmList(app, choose) {
     const focused = document.activeElement?.dataset?.alarm;
     const top = root.scrollTop;
     root.replaceChildren(...[group(t("waiting"), waiting, turn, "wait"), group(t("in_hand"), inHand, turn, "hand")].flat(2).filter(Boolean));
-    if (!root.children.length) root.replaceChildren(h("p", { class: "empty" }, icon("check"), h("br"), t("no_alarms")));
+    if (!root.children.length) root.replaceChildren(h("p", { class: "empty" }, icon("check"), h("br"), t("no_alarms"), h("br"), h("small", {}, t("desk.start_how"))));
     root.scrollTop = top;
     if (focused) root.querySelector(`[data-alarm="${CSS.escape(focused)}"]`)?.focus();
   }

@@ -25,13 +25,13 @@ export function gallery(app, path, isWanted, about) {
       const page = await app.session.get(path);
       if (isOver) return;
       const media = page.media.sort((a, b) => (takenOf(a) ?? a.began) - (takenOf(b) ?? b.began));
-      const signature = (list) => JSON.stringify(list.map((p) => [p.no, p.received_chunks, p.deleted, p.thumbnail]));
+      const signature = (list) => JSON.stringify(list.map((p) => [p.no, p.received_chunks, p.complete, p.deleted, p.damaged, p.found, p.thumbnail]));
       if (signature(media) !== signature(pictures) || !strip.children.length) {
         pictures = media;
         strip.replaceChildren(...pictures.map(figure));
         none.hidden = pictures.length > 0;
       }
-      if (pictures.some((picture) => !picture.complete && !picture.deleted)) soon();
+      if (pictures.some((picture) => !picture.deleted && !(picture.complete && picture.found))) soon(); // still coming
     } catch {
       soon();
     }

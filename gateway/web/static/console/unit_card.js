@@ -10,6 +10,7 @@ import { order, orderList } from "./orders.js";
 
 const AGAIN_MS = 10_000;
 const SOON_MS = 300;
+const MANY = 50; // messages that wait on a device: its link is poor
 const SIGNS = { body_camera: "person", alarm_box: "box", vehicle_terminal: "car", phone: "person" };
 
 /** The card of a unit, or of a device that is none (an alarm box). `found(lat, lon)`: where it is. */
@@ -35,7 +36,7 @@ export function unitCard(app, id, { close, found }) {
       if (!isOver) show(unit, about.filter(Boolean));
     } catch (error) {
       if (isOver || !(error instanceof ApiError)) return;
-      if (error.status === 404) top.replaceChildren(head(null), h("p", { class: "empty" }, t("map.find_none", id.slice(0, 80))));
+      if (error.status === 404) top.replaceChildren(head(null), h("p", { class: "empty" }, t("desk.find_none", id.slice(0, 80))));
     }
   }
   function soon() {
@@ -66,7 +67,7 @@ export function unitCard(app, id, { close, found }) {
 
   function head(unit) {
     return h("header", {},
-      h("h2", { class: "clip" }, icon(unit?.isDevice ? "box" : "car"), " ", unit?.isDevice ? app.named(id) : bdi(id, 64)),
+      h("h2", { class: "clip" }, icon(unit?.isDevice ? "box" : "car"), " ", app.named(id, 64)),
       unit && !unit.isDevice ? h("span", { class: `tag ${["on_duty", "vehicle_patrol", "foot_patrol", "parked", "clear"].includes(unit.state) ? "good" : unit.state === "en_route" || unit.state === "on_scene" ? "care" : ""}` }, term("duty", unit.state)) : null,
       h("button", { class: "plain", type: "button", "aria-label": t("card.close"), title: t("card.close"), on: { click: close } }, icon("close")));
   }
@@ -114,7 +115,7 @@ export function unitCard(app, id, { close, found }) {
       ["unit.gnss", status.gnss ? care(status.gnss !== "ok", term("gnss", status.gnss)) : "–"],
       ["unit.clock", offset(about.clock_offset_ms, care)],
       ["unit.missing", about.missing === null ? "–" : about.missing ? care(true, String(about.missing)) : t("unit.zero")],
-      status.spool ? ["unit.spool", care(true, String(status.spool))] : null,
+      status.spool ? ["unit.spool", care(status.spool > MANY, String(status.spool))] : null,
     ];
     const hasCamera = about.registered && !about.revoked && status.cam !== "none";
     return h("section", { class: "device" },

@@ -3,11 +3,11 @@
 import { placeOf } from "../alarms.js";
 import { alarmCard } from "../console/alarm_card.js";
 import { alarmList } from "../console/alarm_list.js";
+import { mapIn } from "../console/map_in.js";
 import { unitCard } from "../console/unit_card.js";
 import { h, icon } from "../dom.js";
 import { addWords, t } from "../i18n.js";
-import { createMap } from "../map/map.js";
-import { words } from "../words/map.js";
+import { words } from "../words/console.js";
 
 addWords(words);
 const CLOSE_UP = 16;
@@ -17,20 +17,27 @@ export async function mount(root, app, parts) {
   let lastAlarm = null;
   const list = alarmList(app, (alarm) => app.go("map", "alarm", alarm.id));
   const canvas = h("div", { id: "map" });
-  const side = h("aside", { class: "side", "aria-label": t("map.card") });
-  const find = h("input", { type: "search", id: "find", placeholder: t("map.find"), "aria-label": t("map.find"), autocomplete: "off", maxlength: "64" });
+  const side = h("aside", { class: "side", "aria-label": t("desk.card") });
+  const find = h("input", { type: "search", id: "find", placeholder: t("desk.find"), "aria-label": t("desk.find"), autocomplete: "off", maxlength: "64" });
   const search = h("form", { class: "find", role: "search" }, find);
   const tabs = h("div", { class: "tabs" }, ["alarms", "map", "card"].map((view) =>
-    h("button", { type: "button", data: { view }, on: { click: () => turnTo(view) } }, t(`map.${view}`))));
+    h("button", { type: "button", data: { view }, on: { click: () => turnTo(view) } }, t(`desk.${view}`))));
+  const layers = h("details", { class: "layers", hidden: true }, h("summary", {}, t("desk.layers")));
   const layout = h("div", { id: "console", data: { view: "map" } },
-    h("div", { class: "left" }, list.root), h("div", { class: "middle" }, canvas, search), side, tabs);
+    h("div", { class: "left" }, list.root), h("div", { class: "middle" }, canvas, search, layers), side, tabs);
   root.replaceChildren(layout);
   turnTo("map");
 
-  const map = await createMap(canvas, app);
+  const map = mapIn(canvas, app, (shown) => {
+    shown.on("select", (chosen) => chosen && app.go("map", "unit", chosen.unit ?? chosen.device));
+    shown.on("alarm", ({ id }) => app.go("map", "alarm", id));
+    layers.append(...shown.layers().map(({ id, label, isOn }) => {
+      const box = h("input", { type: "checkbox", checked: isOn, on: { change: () => shown.setLayer(id, box.checked) } });
+      return h("label", {}, box, label);
+    }));
+    layers.hidden = layers.children.length < 2;
+  });
   const offs = [
-    map.on("select", ({ unit }) => unit && app.go("map", "unit", unit)),
-    map.on("alarm", ({ id }) => app.go("map", "alarm", id)),
     app.alarms.onChange(marks),
     app.keys.add("Escape", "Esc", () => t("key.escape"), () => app.go("map")),
     app.keys.add("Slash", "/", () => t("key.find"), () => find.focus()),
@@ -56,11 +63,11 @@ export async function mount(root, app, parts) {
 
   function marks() {
     const open = [...app.alarms.waiting(), ...app.alarms.inHand()];
-    map.setAlarms?.(open.flatMap((alarm) => {
+    map.setAlarms(open.flatMap((alarm) => {
       const place = placeOf(alarm);
       return place ? [{ id: alarm.id, lat: place.lat, lon: place.lon, kind: alarm.kind, stage: alarm.stage }] : [];
     }));
-    tabs.firstChild.textContent = `${t("map.alarms")} ${open.length || ""}`;
+    tabs.firstChild.textContent = `${t("desk.alarms")} ${open.length || ""}`;
   }
 
   function route([what, id]) {
@@ -70,20 +77,20 @@ export async function mount(root, app, parts) {
     layout.classList.toggle("has-card", Boolean(id));
     if (what === "alarm" && id) {
       lastAlarm = id;
-      map.select?.(null);
+      map.select(null);
       card = alarmCard(app, id, { close: () => app.go("map"), choose: (_, { lat, lon }) => map.flyTo({ lat, lon, zoom: CLOSE_UP }) });
       side.replaceChildren(card.root);
       turnTo("card");
     } else if (what === "unit" && id) {
-      map.select?.(id);
-      const back = lastAlarm === null ? [] : [h("a", { class: "back", href: `#/map/alarm/${encodeURIComponent(lastAlarm)}` }, "← ", t("map.back"))];
+      map.select(id);
+      const back = lastAlarm === null ? [] : [h("a", { class: "back", href: `#/map/alarm/${encodeURIComponent(lastAlarm)}` }, "← ", t("desk.back"))];
       card = unitCard(app, id, { close: () => app.go("map"), found: (lat, lon) => map.flyTo({ lat, lon }) });
       side.replaceChildren(...back, card.root);
       turnTo("card");
     } else {
       lastAlarm = null;
-      map.select?.(null);
-      side.replaceChildren(h("div", { class: "empty" }, icon("alarm"), h("p", {}, t("map.start")), h("p", {}, t("map.start_how"))));
+      map.select(null);
+      side.replaceChildren(h("div", { class: "empty" }, icon("alarm"), h("p", {}, t("desk.start")), h("p", {}, t("desk.start_how"))));
       turnTo("map");
     }
     side.scrollTop = 0;
@@ -96,7 +103,7 @@ export async function mount(root, app, parts) {
     unmount() {
       card?.end();
       list.end();
-      offs.forEach((off) => off?.());
+      offs.forEach((off) => off());
       map.destroy();
     },
   };

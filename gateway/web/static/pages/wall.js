@@ -3,10 +3,10 @@
 import { isTest, placeOf } from "../alarms.js";
 import { alarmList } from "../console/alarm_list.js";
 import { gallery } from "../console/gallery.js";
+import { mapIn } from "../console/map_in.js";
 import { h, icon } from "../dom.js";
 import { addWords, clock, t, term } from "../i18n.js";
-import { createMap } from "../map/map.js";
-import { words } from "../words/map.js";
+import { words } from "../words/console.js";
 
 addWords(words);
 const COUNT_MS = 20_000;
@@ -21,7 +21,7 @@ export async function mount(root, app) {
   const figures = h("dl", { class: "figures" });
   const now = h("div", { class: "now" });
   root.replaceChildren(h("div", { id: "wall" }, h("div", { class: "middle" }, canvas), h("div", { class: "right" }, figures, now, list.root)));
-  const map = await createMap(canvas, app);
+  const map = mapIn(canvas, app);
   let units = [];
   let pictures = null;
   let shown = null;
@@ -49,7 +49,7 @@ export async function mount(root, app) {
   function follow() {
     figure();
     const alarm = app.alarms.turn() ?? app.alarms.inHand().find((each) => !isTest(each)) ?? null;
-    map.setAlarms?.([...app.alarms.waiting(), ...app.alarms.inHand()].flatMap((each) => {
+    map.setAlarms([...app.alarms.waiting(), ...app.alarms.inHand()].flatMap((each) => {
       const place = placeOf(each);
       return place ? [{ id: each.id, lat: place.lat, lon: place.lon, kind: each.kind, stage: each.stage }] : [];
     }));
