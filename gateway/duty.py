@@ -26,14 +26,14 @@ SUPERSEDED = "duty_superseded"
 def happened_ms(t: int, received: int, offset_ms: int | None) -> int:
     """When it happened by the gateway's clock: the device's time, set right, never after it came.
 
-    ``offset_ms``: how far the device's clock is behind. Without a time of its own it happened
-    when it came.
+    ``offset_ms``: how far the device's clock is behind. Without a time of its own, or
+    before 1970, it happened when it came.
     """
     if t <= 0:
         return received
     if offset_ms is not None and abs(offset_ms) > CLOCK_NOISE_MS:
         t += offset_ms
-    return min(t, received)
+    return min(t, received) if t > 0 else received
 
 
 class Key(NamedTuple):

@@ -10,6 +10,7 @@ import typer
 
 from fieldgate.cli.asking import DataOption, Gateway, TokenOption, UrlOption, gateway
 from fieldgate.cli.device import fail
+from fieldgate.cli.times import shown
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -217,10 +218,7 @@ def line(command: dict[str, Any], moment: dict[str, Any]) -> Text:
 
 
 def _time(millis: int) -> str:
-    from datetime import datetime
-
-    when = datetime.fromtimestamp(millis / 1000)
-    return f"{when:%Y-%m-%d %H:%M:%S}.{millis % 1000:03d}"
+    return shown(millis, to_the_ms=True)
 
 
 def _args(act: str, given: Iterable[str]) -> dict[str, Any]:

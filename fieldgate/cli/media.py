@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
 from fieldgate.cli.device import fail
+from fieldgate.cli.times import shown
 
 media = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +61,7 @@ def list_(
     for each in answer["media"]:
         asked = each["asked"] or {}
         facts = (
-            _when(each["began"]),
+            shown(each["began"]),
             each["device"],
             each["reason"] or "-",
             each["ref"] or "-",
@@ -91,7 +91,7 @@ def show(
         "state": about["state"],
         "bytes": about["size"],
         "is": _is(about["found"] or {}),
-        "damaged": _when(about["damaged"]),
+        "damaged": shown(about["damaged"]),
         "deleted": _told(about["deleted"]),
     }
     for name, value in lines.items():
@@ -103,10 +103,10 @@ def show(
         typer.echo(f"sent by   {each['device']}  {each['reason'] or ''} {each['ref'] or ''}")
         asked = each["asked"]
         if asked is not None:
-            typer.echo(f"  asked   {_when(asked['t'])}  {asked['act']}  {asked['by'] or ''}")
+            typer.echo(f"  asked   {shown(asked['t'])}  {asked['act']}  {asked['by'] or ''}")
         times = ("taken_corrected", "began", "received")
         for name in times:
-            typer.echo(f"  {name.removesuffix('_corrected'):<9} {_when(each[name]) or 'not known'}")
+            typer.echo(f"  {name.removesuffix('_corrected'):<9} {shown(each[name]) or 'not known'}")
         typer.echo(f"  chunks    {each['received_chunks']} of {each['of']}, {each['state']}")
 
 
@@ -173,7 +173,7 @@ def snapshot(
     if as_json:
         typer.echo(json.dumps({"file": str(out), "bytes": len(received), **told}))
         return
-    taken = _when(told["taken"]) if "taken" in told else "at a time that the device does not know"
+    taken = shown(told["taken"]) if "taken" in told else "at a time that the device does not know"
     typer.echo(
         f"{out}  {len(received)} bytes, taken {taken}, asked for {told['round_trip_ms']} ms before"
     )
@@ -274,14 +274,10 @@ def _is(found: dict[str, Any]) -> str:
     return " ".join(filter(None, [*parts, *found.get("problems", ())]))
 
 
-def _when(millis: int | None) -> str:
-    return "" if millis is None else f"{datetime.fromtimestamp(millis / 1000):%Y-%m-%d %H:%M:%S}"
-
-
 def _told(act: dict[str, Any] | None) -> str:
     if act is None:
         return ""
-    return f"{_when(act['t'])}  {act['by']}  {act.get('why') or act.get('note') or ''}"
+    return f"{shown(act['t'])}  {act['by']}  {act.get('why') or act.get('note') or ''}"
 
 
 def _state(each: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
+from fieldgate.cli.times import TIME, shown
 
 
 def units(
@@ -21,28 +22,18 @@ def units(
     if as_json:
         typer.echo(json.dumps(answer))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("unit", "state", "since", "incident", "devices", "officers", "position", "")
     for unit in answer["units"]:
-        table.add_row(
-            unit["unit"],
-            unit["state"] or "",
-            _time(unit["since"]),
-            unit["incident"] or "",
+        facts = (
+            f"{unit['unit']:<12}",
+            f"{unit['state'] or '-':<14}",
+            f"since {shown(unit['since'], TIME)}" if unit["since"] else "",
+            f"incident {unit['incident']}" if unit["incident"] else "",
             " ".join(device["id"] for device in unit["devices"]),
-            " ".join(unit["officers"]),
+            " ".join(["officers", *unit["officers"]]) if unit["officers"] else "",
             _place(unit["position"]),
-            " ".join(each["kind"] for each in unit["contradictions"]),
+            " ".join(f"! {each['kind']}" for each in unit["contradictions"]),
         )
-    Console().print(table)
-
-
-def _time(millis: int | None) -> str:
-    from datetime import datetime
-
-    return "" if millis is None else f"{datetime.fromtimestamp(millis / 1000):%H:%M:%S}"
+        typer.echo("  ".join(filter(None, facts)))
 
 
 def _place(position: dict[str, Any] | None) -> str:

@@ -125,6 +125,7 @@ def test_a_key_without_an_incident_is_about_the_one_that_the_unit_was_sent_to() 
         (91_000, 1500, -89_600, 1400),  # ahead
         (91_000, 1500, None, 1500),  # never after it came
         (0, 1500, None, 1500),
+        (91_000, 1500, -(2**55), 1500),  # a clock that was beyond all measure: before 1970
     ],
 )
 def test_when_it_happened_is_told_by_the_gateways_clock(

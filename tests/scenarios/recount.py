@@ -20,7 +20,7 @@ def is_vain(states: set[str]) -> bool:
 def at(data: dict[str, Any]) -> int:
     offset = data["clock_offset_ms"] or 0
     t = data["t"] + (offset if abs(offset) > 2000 else 0)
-    return int(data["received"] if data["t"] <= 0 else min(t, data["received"]))
+    return int(data["received"] if data["t"] <= 0 or t <= 0 else min(t, data["received"]))
 
 
 def metres(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
