@@ -71,6 +71,7 @@ def _merged(folder: Path, figures: list[Figure], machine: dict[str, str]) -> Mea
         "firmware",
         "camera",
         "reach",
+        "map",
         "snapshot",
     )
     measured.runs = dict(

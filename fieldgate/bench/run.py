@@ -25,6 +25,7 @@ from fieldgate.bench.figures import Figure
 from fieldgate.bench.firmware import firmware
 from fieldgate.bench.ingest import ingest
 from fieldgate.bench.machine import describe
+from fieldgate.bench.map import map_
 from fieldgate.bench.reach import reach
 from fieldgate.bench.restart import restart
 from fieldgate.bench.scale import Scale
@@ -85,6 +86,7 @@ def benches(choice: Choice) -> dict[str, Bench]:
         "firmware": firmware,
         "camera": camera,
         "reach": reach,
+        "map": map_,
         "snapshot": snapshot,
     }
     return chosen | {k: v for k, v in others.items() if choice.name in ("all", k)}

@@ -9,7 +9,7 @@ import typer
 
 BENCHES = (
     "all", "ingest", "alarm", "devices", "restart", "disk", "track", "edge", "feed", "firmware",
-    "camera", "reach", "snapshot",
+    "camera", "reach", "map", "snapshot",
 )  # fmt: skip
 
 

@@ -130,7 +130,9 @@ export class Labels {
     const text = tame(this._nameOf(fleet.facts[row] ?? {}));
     const width = 7 * text.length + 10; // near enough to keep them apart
     const cells = [];
-    for (let x = Math.floor(at.x / 24); x <= (at.x + width) / 24; x++) cells.push(`${x},${Math.round(at.y / LINE_PX)}`);
+    for (const y of [at.y - LINE_PX / 2, at.y + LINE_PX / 2]) {
+      for (let x = Math.floor(at.x / 24); x <= (at.x + width) / 24; x++) cells.push(`${x},${Math.floor(y / LINE_PX)}`);
+    }
     if (!isSure && cells.some((cell) => this._taken.has(cell))) return;
     for (const cell of cells) this._taken.add(cell);
     this._left--;

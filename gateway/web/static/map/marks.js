@@ -1,4 +1,4 @@
-// The marks: every unit and box, drawn in one call from the fleet's arrays. A MapLibre custom layer.
+// The marks: every unit and box, drawn in two calls from the fleet's arrays. A MapLibre custom layer.
 
 import { FRAGMENT, VERTEX } from "./shaders.js";
 import { BYTES, FLOATS, mercatorX, mercatorY } from "./fleet.js";
@@ -43,7 +43,7 @@ export class Marks {
     }
     gl.linkProgram(program);
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
-    this._at = Object.fromEntries(["matrix", "centre", "pixel", "clock", "chosen", "bearing", "scale", "edge"]
+    this._at = Object.fromEntries(["matrix", "centre", "pixel", "clock", "chosen", "bearing", "scale", "edge", "isAbove"]
       .map((name) => [name, gl.getUniformLocation(program, name)]));
     gl.useProgram(program);
     gl.uniform3fv(gl.getUniformLocation(program, "colours"), Object.values(COLOURS).flatMap(rgb));
@@ -104,7 +104,10 @@ export class Marks {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.DEPTH_TEST);
     gl.disable(gl.CULL_FACE);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, fleet.count);
+    for (const isAbove of [0, 1]) {
+      gl.uniform1i(at.isAbove, isAbove);
+      gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, fleet.count);
+    }
     gl.bindVertexArray(null);
   }
 

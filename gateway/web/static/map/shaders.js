@@ -10,6 +10,7 @@ uniform mat4 matrix;
 uniform vec4 centre;
 uniform vec2 pixel, clock;
 uniform ivec2 chosen;
+uniform bool isAbove;  // of two turns the second, over all others: alarms and what is chosen
 uniform float bearing, scale;
 out vec2 at;      // px from the middle
 flat out vec4 kind;
@@ -18,7 +19,7 @@ void main() {
   int marks = int(look.z);
   bool isChosen = gl_InstanceID == chosen.x || gl_InstanceID == chosen.y;
   bool isAlarm = (marks & 4) != 0;
-  if (look.w > 0.5 && !isChosen) { gl_Position = vec4(2.0, 2.0, 2.0, 1.0); return; }
+  if ((look.w > 0.5 && !isChosen) || (isAlarm || isChosen) != isAbove) { gl_Position = vec4(2.0, 2.0, 2.0, 1.0); return; }
   float size = 20.0 * scale * (isAlarm || isChosen ? 1.35 : 1.0);
   vec2 from = (place.xy - centre.xy) + (place.zw - centre.zw);
   gl_Position = matrix * vec4(from, 0.0, 1.0);
