@@ -128,9 +128,13 @@ def moment_ms(text: str) -> int:
     if _WHOLE.fullmatch(text):
         millis = int(text)
     else:
-        when = datetime.fromisoformat(text)
+        problem = "must be ms since 1970, or RFC 3339 with its time zone"
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(problem) from None
         if when.tzinfo is None:
-            raise ValueError("must be ms since 1970, or RFC 3339 with its time zone")
+            raise ValueError(problem)
         millis = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     if not EARLIEST_MS <= millis <= LATEST_MS:
         raise ValueError(f"must lie between {EARLIEST_MS} and {LATEST_MS}")

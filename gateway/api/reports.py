@@ -14,8 +14,11 @@ from gateway.reports.figures import Report
 
 DAY_MS = 24 * 3600 * 1000
 
-_FROM = params.moment("from", "Incidents ordered at or after this; a day before `to`.", default=0)
-_TO = params.moment("to", "Incidents ordered before this; now if not given.", default=0)
+_NOT_GIVEN = -1  # 0 is a time
+_FROM = params.moment(
+    "from", "Incidents ordered at or after this; a day before `to`.", default=_NOT_GIVEN
+)
+_TO = params.moment("to", "Incidents ordered before this; now if not given.", default=_NOT_GIVEN)
 _GRID = params.text("grid", "Incidents in this grid alone; an empty text: in none.")
 
 
@@ -41,8 +44,11 @@ class ReportRoutes:
 
     async def arrivals(self, request: web.Request) -> web.Response:
         """The report on arrivals."""
-        until = _TO.read(request) or time.time_ns() // 1_000_000
-        since = _FROM.read(request) or until - DAY_MS
+        until, since = _TO.read(request), _FROM.read(request)
+        if until == _NOT_GIVEN:
+            until = time.time_ns() // 1_000_000
+        if since == _NOT_GIVEN:
+            since = until - DAY_MS
         if not 0 <= since < until <= params.LATEST_MS // 2:
             raise Problem(400, "from must lie before to", since=since, until=until)
         grid = _GRID.read(request)

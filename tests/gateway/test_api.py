@@ -228,6 +228,19 @@ async def test_the_ledger_says_what_is_missing(gateway: Outward) -> None:
     assert (await problem(gateway, "GET", "/api/v1/ledger?device=none"))["status"] == 404
 
 
+@pytest.mark.parametrize(
+    ("query", "since"), [("from=0&to=1000", 0), ("from=1&to=1000", 1), ("to=86401000", 1000)]
+)
+async def test_a_report_is_of_the_time_asked_for(gateway: Outward, query: str, since: int) -> None:
+    assert (await gateway.get(f"/api/v1/reports/arrivals?{query}"))["since"] == since
+
+
+@pytest.mark.parametrize("when", ["noon", "2026-11-22T13:00", "2026-11-22"])
+async def test_a_time_without_its_zone_is_none(gateway: Outward, when: str) -> None:
+    details = await problem(gateway, "GET", f"/api/v1/reports/arrivals?to={when}")
+    assert details["detail"].startswith("to: must be ms since 1970, or RFC 3339 with its time zone")
+
+
 async def test_quarantine_gives_back_the_bytes(gateway: Outward) -> None:
     for n in range(3):
         refused = Quarantined(
