@@ -72,6 +72,7 @@ class Targets:
                 return distance_m(near.lat, near.lon, lat, lon) <= near.radius_m
             return grid is not None and grid.contains(lat, lon)
 
+        mobile = {name for name, device in known.items() if device.kind not in NO_UNIT_KINDS}
         found: list[str] = []
         old: list[str] = []
         placed: set[str] = set()
@@ -79,15 +80,10 @@ class Targets:
             placed.update(unit.devices)
             if is_inside(sight.lat, sight.lon):
                 is_fresh = self._now_ms() - sight.taken <= FIX_AGE_S * 1000
-                (found if is_fresh else old).extend(d for d in unit.devices if d in known)
+                (found if is_fresh else old).extend(d for d in unit.devices if d in mobile)
         if len(found) > MOST_DEVICES:
             raise FieldInvalid("to", f"is {len(found)} devices, at most {MOST_DEVICES} at once")
-        unplaced = [
-            device
-            for device in sorted(known.keys() - placed)
-            if known[device].kind not in NO_UNIT_KINDS
-        ]
-        return Addressed(sorted(found), _left_out(old, unplaced))
+        return Addressed(sorted(found), _left_out(old, sorted(mobile - placed)))
 
 
 def _left_out(old: list[str], unplaced: list[str]) -> list[dict[str, str]]:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.api.commands import timeline
 from gateway.journal.base import CommandRecord, CommandStep, Event, EventType, Tick
 from gateway.registry import Device, Role
 from protocols.commands import CommandState
-from protocols.model import Fix
+from protocols.model import DutyReport, Fix
 from tests.gateway.outward import NOW_MS, Outward, outward
 
 LOCATE = {"act": "locate", "by": "Li"}
@@ -213,6 +214,17 @@ async def test_of_a_crew_all_devices_are_addressed_where_it_is(gateway: Outward)
     _, answer = await post(gateway, "/api/v1/commands", LOCATE | {"to": {"unit": "u-1"}})
     assert [c["device"] for c in answer["commands"]] == ["car-1"]
     assert answer["left_out"] == [{"device": "cam-1", "why": "not registered"}]
+
+
+async def test_an_alarm_box_that_reports_duty_is_still_no_unit_to_send(gateway: Outward) -> None:
+    place(gateway, "car-1", 24.55, 117.65)
+    place(gateway, "box-1", 24.55, 117.65)
+    duty = DutyReport(boot=1, seq=1, t=NOW_MS, act="en_route")
+    data = msgspec.to_builtins(duty)
+    event = Event(type=EventType.DUTY, id="d", device="box-1", t=NOW_MS, received=NOW_MS, data=data)
+    gateway.units.know(gateway.units.report(event, duty).units)
+    _, answer = await post(gateway, "/api/v1/commands", LOCATE | {"to": {"grid": "North"}})
+    assert [c["device"] for c in answer["commands"]] == ["car-1"]
 
 
 async def test_a_grid_is_one_order_however_often_it_is_asked_for(gateway: Outward) -> None:
