@@ -60,31 +60,19 @@ class Gateway(NamedTuple):
         body: Any = None,
     ) -> tuple[bytes, dict[str, str]]:
         """The same with its headers."""
-        import json
-        from urllib.error import HTTPError, URLError
-        from urllib.parse import urlencode
-        from urllib.request import Request, urlopen
+        from fieldgate.client.connection import Connection, Refused, Unreachable
 
-        address = self.url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-        if not address.startswith(("http://", "https://")):
-            fail(f"--url: expected http://HOST:PORT, got {self.url!r}")
-        request = Request(  # noqa: S310 - checked above
-            address,
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Bearer {self.token}"},
-            method=method,
-        )
         try:
-            with urlopen(request, timeout=self.timeout_s) as response:  # noqa: S310
-                return response.read(), dict(response.headers)
-        except HTTPError as error:
-            try:
-                why = json.load(error)["detail"]
-            except (ValueError, KeyError, TypeError):
-                why = error.reason
-            fail(f"the gateway answers {error.code}: {why}")
-        except URLError as error:
-            fail(f"{self.url} does not answer: {error.reason}")
+            connection = Connection(self.url, self.token, timeout_s=self.timeout_s)
+        except ValueError as error:
+            fail(f"--url: {error}")
+        try:
+            answer = connection.ask(method, path, query, body=body, accept="*/*")
+        except (Refused, Unreachable) as error:
+            fail(str(error))
+        finally:
+            connection.close()
+        return answer.body, dict(answer.headers)
 
 
 def gateway(url: str | None, token: str | None, data: Path | None) -> Gateway:

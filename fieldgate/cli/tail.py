@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fieldgate.cli.device import fail, gateway_at
 
 if TYPE_CHECKING:
-    import aiohttp
     from rich.text import Text
 
 RETRY_S = 1.0
+SILENCE_S = 60.0
 
 # What a line shows of each type: style, and the keys of its data.
 LINES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -36,17 +35,6 @@ LINES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-class Refused(Exception):
-    """The gateway answers, but not with the feed: says why."""
-
-
-class ServerEvent(NamedTuple):
-    """One server-sent event: ``id`` resumes after it."""
-
-    id: str
-    data: str
-
-
 def tail(
     url: Annotated[str | None, typer.Option(help="The gateway, http://HOST:PORT.")] = None,
     token: Annotated[
@@ -61,7 +49,7 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="Print CloudEvents, one a line.")] = False,
 ) -> None:
     """Show events as they are committed, until Ctrl-C."""
-    import asyncio
+    from fieldgate.client.connection import Refused
 
     if data is not None:
         url = url or gateway_at(data).get("http")
@@ -69,8 +57,8 @@ def tail(
     if url is None or token is None:
         fail("give --url and --token, or the folder of a running gateway as --data")
     try:
-        asyncio.run(_show(url, token, types, as_json))
-    except Refused as error:
+        _show(url, token, types, as_json)
+    except (Refused, ValueError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         return
@@ -81,59 +69,32 @@ def _admin_token(data: Path) -> str | None:
     return path.read_text().strip() if path.exists() else None
 
 
-async def _show(url: str, token: str, types: str | None, as_json: bool) -> None:
+def _show(url: str, token: str, types: str | None, as_json: bool) -> None:
     """Print events; come back after the last one when the connection breaks."""
-    import asyncio
+    import time
 
-    import aiohttp
     from rich.console import Console
 
+    from fieldgate.client.connection import Connection, Unreachable
+    from fieldgate.client.stream import server_events
+
     console = Console(highlight=False)
-    headers = {"Authorization": f"Bearer {token}"}
-    query = {} if types is None else {"types": types}
-    address = f"{url.rstrip('/')}/api/v1/events/stream"
-    is_lost = False
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=60)) as session:
-        while True:
-            try:
-                async with session.get(address, params=query, headers=headers) as response:
-                    if response.status != 200:
-                        raise Refused(await _problem(response))
-                    is_lost = False
-                    async for event in server_events(response.content):
-                        headers["Last-Event-ID"] = event.id
-                        if as_json:
-                            typer.echo(event.data)
-                        else:
-                            console.print(line(json.loads(event.data)), soft_wrap=True)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                if not is_lost:
-                    why = (
-                        "does not answer" if isinstance(error, aiohttp.ClientError) else "is silent"
-                    )
-                    typer.echo(f"fieldgate: {url} {why}; trying again until Ctrl-C", err=True)
-                is_lost = True
-            await asyncio.sleep(RETRY_S)
-
-
-async def server_events(stream: aiohttp.StreamReader) -> AsyncIterator[ServerEvent]:
-    """The events of a stream, as its standard has them; comments and other fields left out."""
-    fields: dict[str, list[str]] = {}
-    async for raw in stream:
-        text = raw.decode().rstrip("\r\n")
-        if text:
-            name, _, value = text.partition(":")
-            fields.setdefault(name, []).append(value.removeprefix(" "))
-            continue
-        if "data" in fields:
-            yield ServerEvent(fields.get("id", [""])[-1], "\n".join(fields["data"]))
-        fields = {}
-
-
-async def _problem(response: aiohttp.ClientResponse) -> str:
-    if response.content_type != "application/problem+json":
-        return f"{response.url} answers with status {response.status}"
-    return str((await response.json(content_type=None))["detail"])
+    connection = Connection(url, token, timeout_s=SILENCE_S)
+    last_id, is_lost = "", False
+    while True:
+        lines = connection.lines("/api/v1/events/stream", {"types": types}, last_id=last_id)
+        try:
+            for event in server_events(lines):
+                last_id, is_lost = event.id, False
+                if as_json:
+                    typer.echo(event.data)
+                else:
+                    console.print(line(json.loads(event.data)), soft_wrap=True)
+        except Unreachable as error:
+            if not is_lost:
+                typer.echo(f"fieldgate: {error}; trying again until Ctrl-C", err=True)
+            is_lost = True
+        time.sleep(RETRY_S)
 
 
 def line(event: dict[str, Any]) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import Meta, Struct
 
 from gateway.api import params
 from gateway.api.body import body_of
+from gateway.api.idempotency import HEADER
 from gateway.api.parts import Commands, Targets
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, caller, json_answer
@@ -25,6 +27,7 @@ from gateway.order import (
     TooManyWaiting,
     UnknownCommand,
     check_target,
+    checked_id,
 )
 from gateway.registry import Registry, Role
 from protocols.commands import ACTIONS, OPEN, Checklist, CommandState
@@ -377,11 +380,14 @@ class CommandRoutes:
 
 
 def _chosen_id(request: web.Request, body: OrderBody) -> str | None:
-    """The id that the sender chose, in the body or the header."""
-    header = request.headers.get("Idempotency-Key")
-    if body.id is not None and header is not None and header != body.id:
-        raise FieldInvalid("Idempotency-Key", "differs from id in the body", header)
-    return body.id or (header and header.strip('"'))
+    """The id that the sender chose: in the body, or the key of the request."""
+    key = request.headers.get(HEADER, "").strip('"')
+    if body.id is not None or not key:
+        return body.id
+    try:
+        return checked_id(key)
+    except FieldInvalid:  # a key may have characters that an id has not
+        return f"key-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
 def _conflict(error: CommandExists | TooManyWaiting) -> Problem:
