@@ -113,7 +113,8 @@ class MapTable:
         self._things: list[Thing] = []
         self._by_id: dict[str, Thing] = {}
         self._records: dict[str, UnitRecord] = {}
-        self._planned: tuple[int, int] | None = None
+        self._planned: int | None = None  # of so many twins; None: not, or not as things are
+        self._generation: int | None = None
         self._devices: dict[str, Device] = {}
         self._facts: list[bytes] = []
         self._room(1024)
@@ -161,10 +162,14 @@ class MapTable:
     async def refresh(self) -> None:
         """Look at everything once."""
         self._follow_units()
-        planned = (self._registry.generation(), len(self._twins))
-        if planned != self._planned:
+        generation = self._registry.generation()
+        if generation != self._generation:
+            devices = self._registry.devices()
+            self._devices = {each.id: each for each in devices if not each.revoked}
+            self._generation, self._planned = generation, None
+        if len(self._twins) != self._planned:
+            self._planned = len(self._twins)
             await self._plan()
-            self._planned = planned
         alarms = _by_device(self._open_alarms())
         update = self.update + 1
         for first in range(0, len(self._things), SLICE):
@@ -190,7 +195,6 @@ class MapTable:
 
     async def _plan(self) -> None:
         """Which rows there are, and which twins each is made from."""
-        self._devices = {each.id: each for each in self._registry.devices() if not each.revoked}
         found: set[str] = set()
         for number, (name, unit, device, devices) in enumerate(self._present()):
             found.add(name)
@@ -213,7 +217,7 @@ class MapTable:
         self,
     ) -> Iterator[tuple[str, UnitRecord | None, Device | None, tuple[str, ...]]]:
         taken: set[str] = set()
-        for unit in list(self._units.all()):
+        for unit in self._units.all():
             taken.update(unit.devices)
             taken.add(unit.id)
             yield unit.id, unit, self._devices.get(unit.id), unit.devices

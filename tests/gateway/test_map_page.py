@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from playwright.async_api import Page, async_playwright
 
 from gateway import frames
 from gateway.frames import Rows
 from gateway.registry import Device, Role
+from protocols.gcj02 import Wgs84, to_gcj02
 from protocols.model import Fix
 from tests.gateway.outward import NOW_MS, Outward, alarm_change, outward
 
@@ -162,10 +164,7 @@ async def test_a_unit_is_chosen_by_mouse_and_by_keys(shown: Shown) -> None:
     canvas = shown.page.locator(".maplibregl-canvas")
     await canvas.focus()
     await canvas.press("Escape")
-    assert await shown.page.evaluate("() => told.pop()") == [
-        "select",
-        {"unit": None, "device": None},
-    ]
+    assert await shown.page.evaluate("() => told.pop()") == ["select", None]
     await canvas.press("Period")  # from the one under the mouse to the next
     await canvas.press("Enter")
     assert (await shown.page.evaluate("() => told.pop()[1]"))["device"] == "box-1"
@@ -214,6 +213,23 @@ async def test_after_a_cut_the_page_goes_on_where_it_was(shown: Shown) -> None:
     told = await shown.page.evaluate("() => told")
     assert [v["id"] for n, v in told if n == "event"] == ["box-1:1:p:1", "box-1:1:p:2"]
     assert [v["state"] for n, v in told if n == "link"][-2:] == ["cut", "live"]
+
+
+async def test_over_domestic_tiles_all_is_shifted_and_told_as_wgs84(tmp_path: Path) -> None:
+    async with outward(tmp_path) as gateway, a_page(gateway) as page:
+        gateway.map_stream.about = replace(
+            gateway.map_stream.about, tiles="/tiles/{z}/{x}/{y}.png", crs="gcj02"
+        )
+        gateway.registry.add(Device(id="car-1", kind="vehicle_terminal"))
+        move(gateway, 1)
+        await page.evaluate(MADE)
+        await page.wait_for_function("() => map.view('car-1')?.lat")
+        told, drawn = await page.evaluate(
+            "() => [map.view('car-1'), [map.fleet.lat[0], map.fleet.lon[0]]]"
+        )
+    assert (told["lat"], told["lon"]) == pytest.approx((24.5001, 117.6), abs=1e-8)
+    lat, lon = to_gcj02(Wgs84(24.5001, 117.6))
+    assert drawn == pytest.approx([lat, lon], abs=1e-8)
 
 
 async def test_alarms_beat_where_they_are(shown: Shown) -> None:

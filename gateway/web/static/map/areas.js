@@ -17,7 +17,11 @@ const LAYERS = {
     { id: "cold", type: "fill", source: "areas", filter: kind("cold"), paint: { "fill-color": COLD, "fill-opacity": ["match", ["get", "colour"], "black", 0.5, 0.3] } },
     { id: "cold-edge", type: "line", source: "areas", filter: kind("cold"), paint: { "line-color": COLD, "line-width": 1, "line-dasharray": [2, 2] } },
   ],
-  grids: [{ id: "grids", type: "line", source: "grids", paint: { "line-color": "#b08bd9", "line-width": 1.5, "line-dasharray": [4, 2] } }],
+  grids: [
+    { id: "grids", type: "line", source: "grids", paint: { "line-color": "#b08bd9", "line-width": 1.5, "line-dasharray": [4, 2] } },
+    { id: "grid-names", type: "symbol", source: "grids", layout: { "text-field": ["get", "name"], "text-font": ["sans"], "text-size": 13 },
+      paint: { "text-color": "#7d4fb5", "text-halo-color": "#ffffff", "text-halo-width": 1.2 } },
+  ],
 };
 
 export class Areas {
@@ -30,7 +34,7 @@ export class Areas {
     map.addSource("areas", { type: "geojson", data: NOTHING, tolerance: 0.5 });
     map.addSource("grids", { type: "geojson", data: this._shifted(gridsOf(about.grids)) });
     for (const layers of Object.values(LAYERS)) {
-      for (const layer of layers) map.addLayer({ ...layer, layout: { visibility: "none" } });
+      for (const layer of layers) map.addLayer({ ...layer, layout: { ...layer.layout, visibility: "none" } });
     }
     this._timer = setInterval(() => this._look(), PERIOD_MS);
   }

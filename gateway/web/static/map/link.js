@@ -16,11 +16,14 @@ export class Link {
     this._ended = false;
     this.update = 0;
     this.bytes = 0;
+    this._onHidden = () => document.hidden && this._drawn();
+    document.addEventListener("visibilitychange", this._onHidden);
     this._open();
   }
 
   close() {
     this._ended = true;
+    document.removeEventListener("visibilitychange", this._onHidden);
     clearTimeout(this._timer);
     this._socket.close();
   }
@@ -32,6 +35,7 @@ export class Link {
     const socket = (this._socket = new WebSocket(url));
     socket.binaryType = "arraybuffer";
     this._frames = [];
+    this._told = 0;
     socket.onmessage = ({ data }) => socket === this._socket && this._take(data);
     socket.onclose = () => socket === this._socket && this._cut();
     this._watch();
@@ -61,9 +65,15 @@ export class Link {
     for (const each of this._frames.splice(0)) this._on.frame(each);
     this.update = frame.update;
     this._on.done(frame);
-    const socket = this._socket;
-    // After the next picture: a page that cannot draw in time is sent less.
-    requestAnimationFrame(() => socket.readyState === WebSocket.OPEN && socket.send(`{"drawn":${frame.update}}`));
+    // After the next picture: a page that cannot draw in time is sent less. One that nobody sees draws none.
+    if (document.hidden) this._drawn();
+    else requestAnimationFrame(() => this._drawn());
+  }
+
+  _drawn() {
+    if (this._socket.readyState !== WebSocket.OPEN || this._told === this.update) return;
+    this._told = this.update;
+    this._socket.send(`{"drawn":${this.update}}`);
   }
 
   _said(word) {

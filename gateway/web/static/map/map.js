@@ -4,7 +4,7 @@
 //   flyTo({lat, lon, zoom}), select(unit or null), on(event, listener) -> off,
 //   layers() -> [{id, label, isOn}], setLayer(id, isOn), setAlarms([{id, lat, lon, kind, stage}]),
 //   view(id) -> what is known of a unit, destroy().
-// Events: `select` {unit, device, ...its view}, both null when nothing is; `alarm` {id}; `event` a CloudEvent; `link` {state};
+// Events: `select` {unit, device, ...its view}, null when nothing is; `alarm` {id}; `event` a CloudEvent; `link` {state};
 // `place` {lat, lon}, where an empty place was pressed. Places are WGS-84.
 
 import { toGcj02, toWgs84 } from "../gcj02.js";
@@ -73,7 +73,7 @@ class CityMap {
     this._onTheme = () => this._paint();
     addEventListener("theme", this._onTheme);
     this.map.getCanvas().setAttribute("aria-label", t("chart.region"));
-    this.ready = new Promise((resolve) => this.map.once("load", () => resolve(this._loaded())));
+    this.ready = new Promise((resolve) => this.map.once("style.load", () => resolve(this._loaded())));
   }
 
   _box([west, south, east, north]) {
@@ -194,7 +194,7 @@ class CityMap {
     this._wanted = row < 0 ? null : this.fleet.facts[row]?.id ?? null;
     this._chosen();
     this.map.triggerRepaint();
-    if (isTold) this._tell("select", this._wanted === null ? { unit: null, device: null } : this.view(this._wanted));
+    if (isTold) this._tell("select", this._wanted === null ? null : this.view(this._wanted));
   }
 
   _chosen() {
