@@ -35,7 +35,7 @@ _PASSWORD_BYTES = 24
 _TOKEN_BYTES = 32
 _SALT_BYTES = 12
 SESSION_MS = 12 * 3600 * 1000
-"""A shift: so long a page stays signed in."""
+"""A shift: so long a page stays signed in that is not open any more."""
 
 SCHEMA = (
     """
@@ -324,6 +324,13 @@ class Registry:
             (_digest(secret), self._now_ms()),
         ).fetchone()
         return None if row is None else _token(row)
+
+    def renew_session(self, secret: str) -> None:
+        """It holds for another shift from now."""
+        self._db.execute(
+            "UPDATE session SET until_ms = ? WHERE digest = ?",
+            (self._now_ms() + SESSION_MS, _digest(secret)),
+        )
 
     def close_session(self, secret: str) -> None:
         """It opens nothing any more."""

@@ -67,7 +67,7 @@ class SessionRoutes:
                 method="GET",
                 path=path,
                 handler=self.show,
-                summary="Whose token or session this is, and what it may do.",
+                summary="Whose token or session this is, and what it may do. A session is renewed.",
                 answer=SessionView,
             ),
             Route(
@@ -90,6 +90,26 @@ class SessionRoutes:
             raise Problem(401, "the token is unknown or revoked")
         request[BEARER] = bearer
         secret, _ = self._registry.open_session(bearer)
+        return self._kept(request, bearer, secret)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Who is signed in. A page that asks is open: its session begins anew."""
+        bearer, secret = request[BEARER], request.cookies.get(COOKIE)
+        if secret is None or "Authorization" in request.headers:
+            return json_answer(self._view(bearer))
+        self._registry.renew_session(secret)
+        return self._kept(request, bearer, secret)
+
+    async def sign_out(self, request: web.Request) -> web.Response:
+        """The end of the session."""
+        if (secret := request.cookies.get(COOKIE)) is not None:
+            self._registry.close_session(secret)
+        answer = json_answer(SignedOut())
+        answer.del_cookie(COOKIE)
+        return answer
+
+    def _kept(self, request: web.Request, bearer: Token, secret: str) -> web.Response:
+        """Who is signed in, with the cookie that says so for a shift from now."""
         answer = json_answer(self._view(bearer))
         answer.set_cookie(
             COOKIE,
@@ -99,18 +119,6 @@ class SessionRoutes:
             samesite="Strict",
             secure=request.headers.get("X-Forwarded-Proto", request.scheme) == "https",
         )
-        return answer
-
-    async def show(self, request: web.Request) -> web.Response:
-        """Who is signed in."""
-        return json_answer(self._view(request[BEARER]))
-
-    async def sign_out(self, request: web.Request) -> web.Response:
-        """The end of the session."""
-        if (secret := request.cookies.get(COOKIE)) is not None:
-            self._registry.close_session(secret)
-        answer = json_answer(SignedOut())
-        answer.del_cookie(COOKIE)
         return answer
 
     def _view(self, bearer: Token) -> SessionView:

@@ -105,8 +105,20 @@ def test_a_session_ends_with_its_shift(tmp_path: Path) -> None:
         secret, until = registry.open_session(bearer)
         now = until - 1
         assert registry.session(secret) == bearer
-        now = until
+        registry.renew_session(secret)
+        now += SESSION_MS - 1
+        assert registry.session(secret) == bearer
+        now += 1
         assert registry.session(secret) is None
+
+
+async def test_a_page_that_is_open_stays_signed_in(gateway: Outward) -> None:
+    cookie = await cookie_of(gateway, Role.VIEWER)
+    async with gateway.request("GET", "/api/v1/session", role=None, headers=cookie) as response:
+        renewed = SimpleCookie(response.headers["Set-Cookie"])
+    assert cookie["Cookie"] in renewed.output(attrs=[], header="Cookie:")
+    async with gateway.request("GET", "/api/v1/session") as response:
+        assert "Set-Cookie" not in response.headers, "a token is no session"
 
 
 async def test_who_is_signed_in(gateway: Outward) -> None:

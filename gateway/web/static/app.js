@@ -15,6 +15,7 @@ import { turnBanner } from "./turn.js";
 const THEME = "fieldgate.theme";
 const HOME = "map";
 const TOAST_MS = 6000;
+const RENEW_MS = 30 * 60_000; // the session holds for 12 h from then; the gateway's clock is read anew
 
 class App {
   constructor(shell) {
@@ -35,6 +36,7 @@ class App {
     this.devices.onChange((id) => this._named(id));
     addEventListener("hashchange", () => this._route());
     setInterval(() => this._tick(), 1000);
+    setInterval(() => this.session.role && this.session.resume().catch(() => {}), RENEW_MS);
     this._keysOfAll();
   }
 

@@ -1,5 +1,6 @@
 // The list of alarms beside the map: those that wait first, each with its stage and age.
 
+import { isTest } from "../alarms.js";
 import { h, icon } from "../dom.js";
 import { t, term } from "../i18n.js";
 
@@ -11,7 +12,7 @@ export function alarmList(app, choose) {
 
   function row(alarm, turn) {
     const isTurn = alarm.id === turn?.id;
-    const classes = ["row", alarm.stage, isTurn ? "turn" : "", alarm.id === opened ? "opened" : ""].join(" ");
+    const classes = ["row", alarm.stage, isTurn ? "turn" : "", isTest(alarm) ? "test" : "", alarm.id === opened ? "opened" : ""].join(" ");
     return h("li", {},
       h("button", { type: "button", class: classes, data: { alarm: alarm.id }, "aria-current": alarm.id === opened ? "true" : null, on: { click: () => choose(alarm) } },
         icon("alarm"),
