@@ -60,6 +60,8 @@ def add_page(app: web.Application, *, tiles: str | None = None) -> None:
             app.router.add_get("/" + path.relative_to(STATIC).as_posix(), _file(path, headers))
             if path == STATIC / "index.html":
                 app.router.add_get("/", _file(path, headers))
+            elif path == STATIC / "docs" / "index.html":
+                app.router.add_get("/docs", _file(path, headers))
     for path in maplibre():
         app.router.add_get(f"/maplibre/{path.name}", _file(path, headers))
 

@@ -365,7 +365,7 @@ async def test_the_description_names_every_route_and_no_other(gateway: Outward) 
 def is_of_the_page(path: str) -> bool:
     """Whether it is a file of the page, which is no part of the API."""
     is_ours = (STATIC / path.removeprefix("/")).is_file()
-    return path == "/" or is_ours or path.startswith("/maplibre/")
+    return path in {"/", "/docs"} or is_ours or path.startswith("/maplibre/")
 
 
 async def test_answers_are_as_described(gateway: Outward) -> None:

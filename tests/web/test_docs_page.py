@@ -1,0 +1,56 @@
+"""The API's page in a real browser: every route is there, can be found, in both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import ConsoleMessage, Error, Page, Request
+
+from tests.edge.panel_parts import browser, needs_chromium
+from tests.scenarios.whole import Gateway
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+
+
+async def test_every_route_is_shown_and_found(tmp_path: Path) -> None:
+    async with Gateway(tmp_path / "data") as gateway, browser() as chromium:
+        description = await gateway.get("/openapi.json")
+        operations = {
+            act["operationId"] for path in description["paths"].values() for act in path.values()
+        }
+        for language, heading in (("zh-CN", "接口文档"), ("en-US", "The API")):
+            context = await chromium.new_context(locale=language)
+            page = await context.new_page()
+            errors: list[Error] = []
+            said: list[ConsoleMessage] = []
+            asked: list[Request] = []
+            page.on("pageerror", errors.append)
+            page.on("console", said.append)
+            page.on("request", asked.append)
+            await page.goto(f"{gateway.url}/docs")
+            await page.wait_for_selector("details.act")
+            assert heading in await page.inner_text("h1")
+            shown = await page.eval_on_selector_all("details.act", "all => all.map(e => e.id)")
+            assert set(shown) == operations
+            await page.click("#post_alarms_id_accept summary")
+            text = await page.inner_text("#post_alarms_id_accept")
+            for word in ("Idempotency-Key", "car-007%3A1%3Ap%3A1", "desk 3", "409", "dispatcher"):
+                assert word in text
+            assert await grave(page) == []
+            await page.fill("input", "quarantine")
+            assert await page.locator("details.act").count() == 2
+            assert [*errors, *(each.text for each in said)] == []
+            assert all(request.url.startswith(gateway.url) for request in asked)
+            await context.close()
+
+
+async def grave(page: Page) -> list[str]:
+    results = await Axe().run(page)
+    return [
+        f"{wrong['id']} {node['target']}"
+        for wrong in results.response["violations"]
+        if wrong["impact"] in {"serious", "critical"}
+        for node in wrong["nodes"]
+    ]
