@@ -42,7 +42,13 @@ TAGS: Mapping[str, str] = {
 }
 """Parts of the API, by the first word of a path below ``/api/v1``; the rest is ``system``."""
 
-_MOVED = {"reach": "map", "nearest": "map", "groups": "commands", "checklists": "commands"}
+_MOVED = {
+    "reach": "map",
+    "playback": "map",
+    "nearest": "map",
+    "groups": "commands",
+    "checklists": "commands",
+}
 
 IDS: Mapping[str, tuple[Any, str]] = {
     "devices": (DeviceId, "car-007"),
