@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from gateway.api.live import End, FrameView, Silence
 from gateway.api.openapi import as_json_schema
 from gateway.contradictions import Kind
 from gateway.feeds.stream import HEARTBEAT_S
@@ -150,6 +151,30 @@ EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.UNIT_CONTRADICTION: (None, CONTRADICTION, [*CONTRADICTION]),
     EventType.UNIT_ARRIVAL: (None, ARRIVAL, [*ARRIVAL]),
 }
+LIVE = {"frame": FrameView, "silence": Silence, "end": End}
+LIVE_CHANNEL: Json = {
+    "address": "/api/v1/devices/{device}/live",
+    "description": "A WebSocket: `live-frame` and `live-picture` in turn; see pictures.md.",
+    "parameters": {"device": {"description": "Device id."}},
+    "servers": [{"$ref": "#/servers/api"}],
+    "messages": {
+        f"live-{word}": {"$ref": f"#/components/messages/live-{word}"}
+        for word in (*LIVE, "picture")
+    },
+}
+LIVE_MESSAGES: Json = {
+    "live-picture": {
+        "contentType": "image/jpeg",
+        "payload": {"type": "string", "format": "binary"},
+    },
+    **{
+        f"live-{word}": {
+            "contentType": "application/json",
+            "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        }
+        for word, kind in LIVE.items()
+    },
+}
 ADDED: Json = {
     "received": {**WHOLE, "description": "ms. When it came, by the gateway's clock."},
     "stored": {**WHOLE, "description": "ms. When it was committed."},
@@ -227,10 +252,17 @@ def document() -> Json:
             **_channels("dn", Down),
             "events": _event_channel(),
             "map": MAP_CHANNEL,
+            "live": LIVE_CHANNEL,
         },
         "operations": {
             **{f"receive-{each}": _operation("up", each, *UP_BINDINGS[each]) for each in Up},
             **{f"send-{each}": _operation("dn", each, *DOWN_BINDINGS[each]) for each in Down},
+            "send-live": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/live"},
+                "summary": "Live pictures, for whom has a dispatcher's token or a ticket.",
+                "bindings": {"ws": {"bindingVersion": "0.1.0"}},
+            },
             "send-events": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/events"},
@@ -251,7 +283,7 @@ def document() -> Json:
             },
         },
         "components": {
-            "messages": {**_messages(), **_event_messages(), **MAP_MESSAGES},
+            "messages": {**_messages(), **_event_messages(), **MAP_MESSAGES, **LIVE_MESSAGES},
             "schemas": _schemas(),
             "securitySchemes": {
                 "device": {"type": "userPassword"},
@@ -330,7 +362,7 @@ def _event_messages() -> Json:
 def _schemas() -> Json:
     """As msgspec gives them, with the meaning of each key; and those of the events' data."""
     _, schemas = msgspec.json.schema_components(
-        [*TYPES.values(), *DOWN_TYPES.values(), CloudEvent, StageChange],
+        [*TYPES.values(), *DOWN_TYPES.values(), CloudEvent, StageChange, FrameView, Silence, End],
         schema_hook=lambda _: {"description": "Anything."},  # a command's arguments
         ref_template="#/components/schemas/{name}",
     )
