@@ -53,13 +53,21 @@ def alarm(seq: int = 1, **keys: Any) -> dict[str, Any]:
     return {"boot": 1, "seq": seq, "t": now_ms(), "kind": "hold_up", **keys}
 
 
-def send_picture(box: Terminal, data: bytes, ref: str, *, boot: int = 1, seq: int = 100) -> str:
-    """All chunks of a picture, as a box sends those of before an alarm."""
+def send_picture(
+    box: Terminal,
+    data: bytes,
+    ref: str,
+    *,
+    seq: int = 100,
+    reason: str = "pre_alarm",
+    age_ms: int = 3000,
+) -> str:
+    """All chunks of a picture, by default as a box sends those of before an alarm."""
     name, pieces = hashlib.sha256(data).hexdigest(), range(0, len(data), 8192)
     for n, at in enumerate(pieces):
-        about = {"taken": now_ms() - 3000, "reason": "pre_alarm", "ref": ref} if n == 0 else {}
+        about = {"taken": now_ms() - age_ms, "reason": reason, "ref": ref} if n == 0 else {}
         box.send("media", {
-            "boot": boot, "seq": seq + n, "t": now_ms(), "id": name, "mime": "image/jpeg",
+            "boot": 1, "seq": seq + n, "t": now_ms(), "id": name, "mime": "image/jpeg",
             "size": len(data), "n": n, "of": len(pieces), "data": data[at : at + 8192], **about,
         })  # fmt: skip
     return name
@@ -138,6 +146,47 @@ async def test_a_unit_s_card_says_how_it_is_and_takes_a_message(
         command = await car.command()
         assert command["args"] == {"text": "请速回所"}
         await page.at(".orders", has_text="请速回所").wait_for()
+
+
+async def test_a_picture_of_now_is_shown_with_its_age_or_why_there_is_none(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, _, car = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        await page.open("map/unit/car-1")
+        await page.page.click("[data-focus=picture-car-1]")
+        command = await car.command()
+        assert command["act"] == "snapshot"
+        about = await gateway.get(f"/api/v1/commands/{command['id']}")
+        assert about["by"] == "officer dispatcher"
+        send_picture(
+            car, encoded(".jpg", 640, 480), command["id"], reason="command", age_ms=0, seq=3
+        )
+        await page.at(".fresh figcaption", has_text="往返").wait_for()
+        await page.until("() => document.querySelector('.fresh img').naturalWidth === 640")
+        await page.page.click("[data-focus=picture-car-1]")
+        refused = await car.command()
+        car.send("reply", {"boot": 1, "seq": 2, "t": now_ms(), "cmd": refused["id"],
+                           "state": "refused"})  # fmt: skip
+        await page.at(".card .wrong", has_text="设备拒绝").wait_for()
+
+
+async def test_live_pictures_move_and_say_so_when_they_stop(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, _, car = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        await page.open("map/unit/car-1")
+        await page.page.click("[data-focus=live-car-1]")
+        command = await car.command()
+        assert command["act"] == "live"
+        send_picture(car, encoded(".jpg", 640, 480), command["id"], reason="live", age_ms=0, seq=3)
+        await page.until("() => document.querySelector('.viewer img').naturalWidth === 640")
+        await page.at(".viewer [role=status]", has_text="没有新画面").wait_for()
+        await page.page.keyboard.press("Escape")
+        await page.until("() => !document.querySelector('dialog')")
 
 
 async def test_missing_messages_and_a_gap_in_the_ledger_are_told(

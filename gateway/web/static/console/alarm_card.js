@@ -9,6 +9,7 @@ import { order, orderList, toAlarm } from "./orders.js";
 
 const NEAREST = 6;
 const AGAIN_MS = 15_000;
+const SETTLE_MS = 800;
 const STAGES = ["stored", "accepted", "acknowledged", "closed"];
 const SEND_AS = ["alarm", "robbery", "fire", "medical", "knife", "brawl", "theft", "traffic_accident", "missing_child", "chemical_spill", "drunk_driving"];
 /** The kind of incident that a kind of alarm most often is. */
@@ -25,6 +26,7 @@ export function alarmCard(app, id, { close, choose }) {
   let alarm = app.alarms.get(id) ?? null;
   let place = null;
   let units = [];
+  const fresh = new Map(); // a number of the list, and when it got another unit
   let timer = null;
   let isOver = false;
   let shown = "";
@@ -123,13 +125,29 @@ export function alarmCard(app, id, { close, choose }) {
     if (isOver) return;
     if (place) {
       try {
-        units = (await app.session.get(`/api/v1/nearest?lat=${place.lat}&lon=${place.lon}&limit=${NEAREST}`)).units;
+        take((await app.session.get(`/api/v1/nearest?lat=${place.lat}&lon=${place.lon}&limit=${NEAREST}`)).units);
         offer();
       } catch {
         // the list stays; asked again below
       }
     }
     if (!isOver) timer = setTimeout(nearest, AGAIN_MS);
+  }
+
+  /** A unit keeps its number while it is listed: a key must not mean another one all at once. */
+  function take(found) {
+    const rest = new Map(found.map((unit) => [unit.unit, unit]));
+    const kept = units.map((unit) => rest.get(unit.unit) ?? null);
+    for (const unit of kept) if (unit) rest.delete(unit.unit);
+    const come = [...rest.values()];
+    const isFirst = units.length === 0;
+    units = [...kept.map((unit, n) => unit ?? (come.length ? settle(come.shift(), n) : null)), ...come].filter(Boolean);
+    if (isFirst) fresh.clear();
+  }
+
+  function settle(unit, n) {
+    fresh.set(n, Date.now());
+    return unit;
   }
 
   function sentTo(unit) {
@@ -155,11 +173,12 @@ export function alarmCard(app, id, { close, choose }) {
   /** Send the nth unit of the list to this alarm. */
   async function send(n) {
     const unit = units[n];
+    if (Date.now() - (fresh.get(n) ?? 0) < SETTLE_MS) return; // another unit had this number just now
     if (!unit || !alarm || !app.can("dispatcher") || unit.unit === alarm.device || sentTo(unit.unit)) return;
     await app.attempt(async () => {
       const { commands } = await order(app, unit.unit, "instruct", toAlarm(app, alarm, place, kind.value, words.value.trim()));
       orders.take(commands);
-      app.toast(t("card.sent", unit.unit), "good");
+      app.toast(t("card.sent", app.devices.name(unit.unit).slice(0, 40)), "good");
     });
   }
 

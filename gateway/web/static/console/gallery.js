@@ -1,6 +1,6 @@
 // Pictures in a strip: when each was taken, why, whether it is whole, and by which hash.
 
-import { bdi, h, icon } from "../dom.js";
+import { h, icon } from "../dom.js";
 import { clock, duration, t, term } from "../i18n.js";
 import { openDialog } from "../keys.js";
 
@@ -9,8 +9,9 @@ const AGAIN_MS = 3000;
 const short = (id) => id.slice(0, 8);
 const takenOf = (picture) => picture.taken_corrected ?? (picture.taken > 0 ? picture.taken : null);
 
-/** A strip of what `path` lists; it follows what comes. `about(taken)` says when that is. */
-export function gallery(app, path, isWanted, about) {
+/** A strip of what `path` lists; it follows what comes, `isWanted(device, data)`. `about(taken)`
+    says when that is. `most`: so many of the newest, and none of those that were watched live. */
+export function gallery(app, path, isWanted, about, most = Infinity) {
   const strip = h("ul", { class: "strip" });
   const none = h("p", { class: "quiet" }, t("card.no_pictures"));
   const root = h("div", { class: "gallery" }, none, strip);
@@ -24,7 +25,8 @@ export function gallery(app, path, isWanted, about) {
     try {
       const page = await app.session.get(path);
       if (isOver) return;
-      const media = page.media.sort((a, b) => (takenOf(a) ?? a.began) - (takenOf(b) ?? b.began));
+      const listed = most === Infinity ? page.media : page.media.filter(({ reason }) => reason !== "live").slice(0, most);
+      const media = listed.sort((a, b) => (takenOf(a) ?? a.began) - (takenOf(b) ?? b.began));
       const signature = (list) => JSON.stringify(list.map((p) => [p.no, p.received_chunks, p.complete, p.deleted, p.damaged, p.found, p.thumbnail]));
       if (signature(media) !== signature(pictures) || !strip.children.length) {
         pictures = media;
@@ -81,7 +83,7 @@ export function gallery(app, path, isWanted, about) {
     show(n);
   }
 
-  const off = app.stream.on("media", ({ subject, data }) => isWanted(subject, data) && soonest());
+  const off = app.stream.on("media", ({ subject, data }) => isWanted(subject, data) && !(most < Infinity && data.reason === "live") && soonest());
   const again = app.stream.on("live", () => load());
   function soonest() {
     clearTimeout(timer);
@@ -114,9 +116,12 @@ function stateOf(picture) {
   return t("picture.complete");
 }
 
-/** One picture that was just taken, with its age and its hash. */
-export function fresh(app, view) {
-  return h("figure", { class: "fresh" },
-    h("a", { href: view.url, target: "_blank", rel: "noopener" }, h("img", { src: view.url, alt: t("unit.picture") })),
-    h("figcaption", {}, t("unit.taken", duration(view.age_ms ?? 0), t("unit.ms", view.round_trip_ms ?? 0)), " ", h("span", { class: "mono quiet" }, bdi(short(view.id)))));
+/** One picture that was just taken: its bytes, and what is `said` of it by name (`Age-Ms`). */
+export function fresh(blob, said) {
+  const url = URL.createObjectURL(blob);
+  const image = h("img", { src: url, alt: t("unit.picture"), on: { load: () => URL.revokeObjectURL(url) } });
+  const age = said("Age-Ms");
+  return h("figure", { class: "fresh" }, image,
+    h("figcaption", {}, age === null ? t("picture.unknown_time") : t("unit.taken", duration(Number(age)), t("unit.ms", said("Round-Trip-Ms"))), " ",
+      h("a", { class: "mono", href: `/api/v1/media/${said("Id")}`, target: "_blank", rel: "noopener" }, short(said("Id") ?? ""))));
 }

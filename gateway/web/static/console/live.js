@@ -12,7 +12,7 @@ export function showLive(app, device) {
   const image = h("img", { alt: t("live.title", device) });
   const word = h("p", { class: "num", role: "status" }, t("live.starting"));
   const again = h("button", { type: "button", hidden: true }, t("live.again"));
-  const dialog = openDialog(t("live.title", ""), h("p", {}, app.named(device)), h("div", { class: "stage" }, image), word, h("div", { class: "row" }, again));
+  const dialog = openDialog(t("unit.live"), h("p", {}, app.named(device)), h("div", { class: "stage" }, image), word, h("div", { class: "row" }, again));
   dialog.classList.add("viewer");
   let socket = null;
   let url = null;

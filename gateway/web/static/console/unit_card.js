@@ -139,8 +139,10 @@ export function unitCard(app, id, { close, found }) {
     taken.replaceChildren(h("p", { role: "status" }, t("unit.asking")));
     const query = new URLSearchParams({ timeout_ms: "10000", by: app.session.name });
     try {
-      const view = await app.session.post(`/api/v1/devices/${encodeURIComponent(device)}/snapshot?${query}`);
-      if (!isOver) taken.replaceChildren(fresh(app, view));
+      const path = `/api/v1/devices/${encodeURIComponent(device)}/snapshot?${query}`;
+      const answer = await app.session.fetch(path, { method: "POST", headers: { Accept: "image/*" } });
+      const shown = fresh(await answer.blob(), (name) => answer.headers.get(`Fieldgate-${name}`));
+      if (!isOver) taken.replaceChildren(shown);
     } catch (error) {
       if (!isOver) taken.replaceChildren(h("p", { class: "wrong", role: "alert" }, t("failed", error.problem?.why ? term("why", error.problem.why) : error.message)));
     }
@@ -168,8 +170,8 @@ export function unitCard(app, id, { close, found }) {
     members = now;
     parts.forEach((part) => part.end());
     const own = new Set(ids);
-    const query = ids.length === 1 ? `?device=${encodeURIComponent(ids[0])}&limit=8` : null;
-    const galleries = ids.map((device) => gallery(app, `/api/v1/media?device=${encodeURIComponent(device)}&limit=${query ? 8 : 4}`, (subject) => subject === device));
+    const most = ids.length === 1 ? 8 : 4;
+    const galleries = ids.map((device) => gallery(app, `/api/v1/media?device=${encodeURIComponent(device)}&limit=100`, (subject) => subject === device, null, most));
     const orders = orderList(app, ids.map((device) => `/api/v1/devices/${encodeURIComponent(device)}/commands?limit=10`), (command) => own.has(command.device), { withUnit: ids.length > 1 });
     parts = [...galleries, orders];
     rest.replaceChildren(
