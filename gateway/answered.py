@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from gateway.aside import opened
+
 FILE = "answered.db"
 KEPT_MS = 24 * 3600 * 1000
 MAX_KEPT = 20_000
@@ -56,15 +58,23 @@ class AnsweredStore:
         self._db: sqlite3.Connection
 
     def __enter__(self) -> AnsweredStore:
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(SCHEMA)
+        self._db = opened(self._path, self._connect)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.executescript(SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def find(self, key: bytes) -> Answered | None:
         """What was answered under the key, if it is not forgotten."""

@@ -20,6 +20,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gateway.aside import opened
+
 FILE = "audit.db"
 MAX_FACTS_BYTES = 2000
 """More of what was asked for is not kept."""
@@ -102,17 +104,23 @@ class AuditLog:
 
     def __enter__(self) -> AuditLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(
-            self._path, isolation_level=None, timeout=10, check_same_thread=False
-        )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(SCHEMA)
+        self._db = opened(self._path, self._connect)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=10, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Keep these; on disk when it returns."""

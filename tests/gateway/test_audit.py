@@ -119,6 +119,15 @@ def test_entries_are_sealed_and_never_changed(tmp_path: Path) -> None:
         assert audit.verify().broken == 2
 
 
+def test_a_damaged_log_is_put_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database" * 1000)
+    with AuditLog(tmp_path) as audit:
+        audit.append([Entry(act="a")])
+        assert audit.verify().entries == 1
+    (kept,) = tmp_path.glob(f"{FILE}.damaged-*")
+    assert kept.read_bytes().startswith(b"no database")
+
+
 def test_two_may_write_at_once(tmp_path: Path) -> None:
     with AuditLog(tmp_path) as gateway, AuditLog(tmp_path) as command_line:
         gateway.append([Entry(act="a")])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fieldgate.client import Client, Refused, Unreachable
+from fieldgate.client.connection import Connection
 from tests.parts import free_port
 from tests.scenarios.peopled import PICTURE, peopled
 from tests.scenarios.whole import Gateway
@@ -91,10 +92,9 @@ async def test_a_gateway_that_is_back_is_asked_again(gateway: Gateway) -> None:
 
 def test_who_does_not_answer_is_asked_a_few_times() -> None:
     pauses: list[float] = []
-    client = Client(f"http://127.0.0.1:{free_port()}", "token")
-    client.connection._sleep = pauses.append
+    connection = Connection(f"http://127.0.0.1:{free_port()}", "token", sleep=pauses.append)
     with pytest.raises(Unreachable, match="does not answer"):
-        client.units()
+        connection.ask("GET", "/healthz")
     assert len(pauses) == 2
     with pytest.raises(ValueError, match="expected http"):
         Client("localhost:8110", "token")
