@@ -1,4 +1,4 @@
-"""How soon does one device's day come over HTTP, out of a store full of others?"""
+"""How soon does one device's day come over HTTP, or an hour, out of a store full of others?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fieldgate.bench.scale import Scale
 from fieldgate.bench.stock import fill
 
 DEVICES, DAY_FIXES = 20, 86_400
-DAY_MS = 86_400_000
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 GOAL_MS = 50.0
 AGAINST = "a row of columns in SQLite with an index on (device, t), SELECT and json.dumps"
 
@@ -63,6 +63,7 @@ def track(folder: Path, scale: Scale, say: Say) -> list[Figure]:
                 f"  {name}: {to_first:.0f} ms to the first byte, {to_last:.0f} ms to the last of"
                 f" {len(body):,}; SQLite {to_naive:.0f} ms for {len(naive_body):,}"
             )
+        hours = _hours(gateway.api, naive, names[: scale.runs(5)], since_ms, min(due, 3600))
     what = f"{len(features):,} fixes of one device among {count:,}, as GeoJSON"
     rows = [
         figure_of(
@@ -72,8 +73,38 @@ def track(folder: Path, scale: Scale, say: Say) -> list[Figure]:
         figure_of(
             "track", f"{what}: last byte", last, "ms", reference=last_naive, against=AGAINST
         ),
+        *hours,
     ]  # fmt: skip
     return scale.judged(rows)
+
+
+def _hours(api: Api, naive: NaiveTable, names: list[str], since_ms: int, due: int) -> list[Figure]:
+    """An hour of one device out of that day, and the hour of all of them played back."""
+    of_one, of_all, of_naive = list[float](), list[float](), list[float]()
+    # In the middle of what there is.
+    begin = since_ms + (DAY_MS - HOUR_MS) // 2 if due == 3600 else since_ms
+    times = f"from={begin}&to={begin + HOUR_MS}"
+    for name in names:
+        path = f"/api/v1/devices/{name}/track?{times}&format=geojson"
+        _, to_last, body = _timed(api, path)
+        found = len(msgspec.json.decode(body)["features"])
+        if found < due:
+            raise PartFailed(f"{found:,} fixes of {name} in an hour, due {due:,}")
+        of_one.append(to_last)
+        started = time.perf_counter()
+        naive.track(name, begin, begin + HOUR_MS)
+        of_naive.append(1000 * (time.perf_counter() - started))
+        of_all.append(_timed(api, f"/api/v1/playback?{times}&step_s=10")[1])
+    return [
+        figure_of(
+            "track", "an hour of one device out of that day: last byte", of_one, "ms",
+            reference=of_naive, against=AGAINST,
+        ),
+        figure_of(
+            "track", f"that hour of all {DEVICES}, played back at 10 s a step: last byte",
+            of_all, "ms",
+        ),
+    ]  # fmt: skip
 
 
 def _rows(name: str, drive: list[bytes], count: int, since_ms: int) -> Iterator[tuple[object, ...]]:

@@ -41,6 +41,8 @@ const PATHS = {
   box: "M5 4h14v16H5z M12 9a3 3 0 100 6 3 3 0 000-6z",
   send: "M3 11l18-8-8 18-2-8z",
   clock: "M12 3a9 9 0 100 18 9 9 0 000-18z M12 7v5l3 3",
+  play: "M7 4l12 8-12 8z",
+  pause: "M8 4v16 M16 4v16",
   check: "M4 12l6 6L20 6",
   wall: "M2 4h20v13H2z M8 21h8",
 };

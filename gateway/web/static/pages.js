@@ -6,5 +6,6 @@
 export const PAGES = [
   { name: "map", role: "viewer", code: "Digit1", face: "⇧1" },
   { name: "alarms", role: "viewer", code: "Digit2", face: "⇧2" },
+  { name: "playback", role: "viewer", code: "Digit9", face: "⇧9" },
   { name: "wall", role: "viewer", code: "Digit0", face: "⇧0" },
 ];

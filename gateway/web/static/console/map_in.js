@@ -3,10 +3,10 @@
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
 
-/** Asks the map what it is asked once it is there. `ready(map)`: it is. */
-export function mapIn(canvas, app, ready = () => {}) {
+/** Asks the map what it is asked once it is there. `ready(map)`: it is. `how`: see createMap. */
+export function mapIn(canvas, app, ready = () => {}, how = {}) {
   const shown = import("../map/map.js")
-    .then(({ createMap }) => createMap(canvas, app))
+    .then(({ createMap }) => createMap(canvas, app, how))
     .then((map) => {
       ready(map);
       return map;

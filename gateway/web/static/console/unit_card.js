@@ -9,6 +9,7 @@ import { showLive } from "./live.js";
 import { order, orderList } from "./orders.js";
 
 const AGAIN_MS = 10_000;
+const HOUR_MS = 3_600_000;
 const SOON_MS = 300;
 const MANY = 50; // messages that wait on a device: its link is poor
 const SIGNS = { body_camera: "person", alarm_box: "box", vehicle_terminal: "car", phone: "person" };
@@ -98,8 +99,8 @@ export function unitCard(app, id, { close, found }) {
   }
 
   function acts(unit) {
-    if (!app.can("dispatcher")) return null;
-    return h("div", { class: "acts unit-acts" }, h("button", { type: "button", id: "message", on: { click: () => message(unit) } }, icon("send"), " ", t("unit.message")));
+    const back = h("button", { type: "button", id: "look-back", on: { click: () => app.go("playback", app.now() - HOUR_MS, app.now(), id) } }, icon("clock"), " ", t("unit.look_back"));
+    return h("div", { class: "acts unit-acts" }, !app.can("dispatcher") ? null : h("button", { type: "button", id: "message", on: { click: () => message(unit) } }, icon("send"), " ", t("unit.message")), back);
   }
 
   function device(about) {

@@ -50,7 +50,8 @@ const isLight = () => document.documentElement.dataset.theme === "light";
 const nameOf = (fact) => fact.name || fact.id || "";
 
 class CityMap {
-  constructor(container, maplibregl, about, { style, bounds }) {
+  constructor(container, maplibregl, about, { style, bounds }, follow) {
+    this._follow = follow;
     this._isShifted = about.crs === "gcj02" && Boolean(about.tiles);
     this._on = { ...LAYERS };
     this._listeners = new Map();
@@ -100,7 +101,7 @@ class CityMap {
     map.on("click", (event) => this._pressed(event));
     map.on("mousemove", (event) => this._hover(event));
     map.getCanvas().addEventListener("keydown", (event) => this._key(event));
-    this._link = new Link("/api/v1/map/stream", {
+    this._link = this._follow({
       frame: (frame) => this._frame(frame),
       facts: (facts) => this.fleet.takeFacts(facts),
       event: (event) => this._tell("event", event),
@@ -125,7 +126,7 @@ class CityMap {
     this._gather();
     if (!this._isPlaced) this._showAll();
     this._chosen();
-    this._tell("update", { update: this._link.update });
+    this._tell("update", { update: this._link?.update });
   }
 
   _gatherIfOther() {
@@ -295,11 +296,14 @@ class CityMap {
   }
 }
 
-/** A map in an element. It is drawn, and follows the field, when it is given. */
-export async function createMap(container) {
+const live = (on) => new Link("/api/v1/map/stream", on);
+
+/** A map in an element. It is drawn, and follows the field, when it is given.
+    `follow(on)`: follow something else, that gives frames and facts as a Link does. */
+export async function createMap(container, app, { follow = live } = {}) {
   const [maplibregl, about] = await Promise.all([
     mapLibre(), fetch("/api/v1/map/about").then((response) => response.json()),
   ]);
   const base = await baseMap(about, { isLight: isLight(), lang: lang() });
-  return new CityMap(container, maplibregl, about, base).ready;
+  return new CityMap(container, maplibregl, about, base, follow).ready;
 }

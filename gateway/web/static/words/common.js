@@ -7,7 +7,7 @@ export const words = {
   s: ["{0} 秒", "{0} s"], min_s: ["{0} 分 {1} 秒", "{0} min {1} s"], h_min: ["{0} 时 {1} 分", "{0} h {1} min"],
   d: ["{0} 天", "{0} d"], m: ["{0} 米", "{0} m"], km: ["{0} 公里", "{0} km"], ago: ["{0} 前", "{0} ago"],
 
-  "page.map": ["指挥图", "Map"], "page.alarms": ["报警", "Alarms"], "page.wall": ["大屏", "Wall"],
+  "page.map": ["指挥图", "Map"], "page.alarms": ["报警", "Alarms"], "page.playback": ["回放", "Playback"], "page.wall": ["大屏", "Wall"],
   menu: ["菜单", "Menu"], pages: ["页面", "Pages"],
 
   sign_in: ["登录", "Sign in"], sign_out: ["退出", "Sign out"], token: ["访问令牌", "Access token"],
