@@ -21,6 +21,7 @@ from playwright.async_api import Page, async_playwright
 from gateway import frames
 from gateway.frames import Rows
 from gateway.registry import Device, Role
+from protocols.duty import UnitState
 from protocols.gcj02 import Wgs84, to_gcj02
 from protocols.model import Fix
 from tests.gateway.outward import NOW_MS, Outward, alarm_change, outward
@@ -168,6 +169,14 @@ async def test_a_unit_is_chosen_by_mouse_and_by_keys(shown: Shown) -> None:
     await canvas.press("Period")  # from the one under the mouse to the next
     await canvas.press("Enter")
     assert (await shown.page.evaluate("() => told.pop()[1]"))["device"] == "box-1"
+
+
+async def test_the_legend_has_every_duty(shown: Shown) -> None:
+    legend = shown.page.locator(".map-legend")
+    await legend.locator("summary").click()
+    rows = await legend.get_by_label("Duty").locator("li").all_inner_texts()
+    assert len(rows) == len(UnitState)
+    assert "chart." not in await legend.inner_text()
 
 
 async def test_a_cluster_says_how_many_alarms_are_inside(shown: Shown) -> None:

@@ -4,18 +4,21 @@ import { toGcj02 } from "../gcj02.js";
 
 const PERIOD_MS = 10_000;
 const NOTHING = { type: "FeatureCollection", features: [] };
-const REACH = ["match", ["get", "minutes"], 1, "#56b4e9", 3, "#0072b2", "#5a6fb0"];
-const COLD = ["match", ["get", "colour"], "green", "#009e73", "blue", "#2f6fd0", "red", "#d7191c", "#000000"];
+/** By minutes; by how long it has been cold. */
+export const REACH = { 1: "#56b4e9", 3: "#0072b2", 5: "#5a6fb0" };
+export const COLD = { green: "#009e73", blue: "#2f6fd0", red: "#d7191c", black: "#000000" };
+const reachColour = ["match", ["get", "minutes"], 1, REACH[1], 3, REACH[3], REACH[5]];
+const coldColour = ["match", ["get", "colour"], "green", COLD.green, "blue", COLD.blue, "red", COLD.red, COLD.black];
 const kind = (name) => ["==", ["get", "kind"], name];
 
 const LAYERS = {
   reach: [
-    { id: "reach", type: "fill", source: "areas", filter: kind("reach"), paint: { "fill-color": REACH, "fill-opacity": 0.18 } },
-    { id: "reach-edge", type: "line", source: "areas", filter: kind("reach"), paint: { "line-color": REACH, "line-width": 1.2 } },
+    { id: "reach", type: "fill", source: "areas", filter: kind("reach"), paint: { "fill-color": reachColour, "fill-opacity": 0.18 } },
+    { id: "reach-edge", type: "line", source: "areas", filter: kind("reach"), paint: { "line-color": reachColour, "line-width": 1.2 } },
   ],
   cold: [
-    { id: "cold", type: "fill", source: "areas", filter: kind("cold"), paint: { "fill-color": COLD, "fill-opacity": ["match", ["get", "colour"], "black", 0.5, 0.3] } },
-    { id: "cold-edge", type: "line", source: "areas", filter: kind("cold"), paint: { "line-color": COLD, "line-width": 1, "line-dasharray": [2, 2] } },
+    { id: "cold", type: "fill", source: "areas", filter: kind("cold"), paint: { "fill-color": coldColour, "fill-opacity": ["match", ["get", "colour"], "black", 0.5, 0.3] } },
+    { id: "cold-edge", type: "line", source: "areas", filter: kind("cold"), paint: { "line-color": coldColour, "line-width": 1, "line-dasharray": [2, 2] } },
   ],
   grids: [
     { id: "grids", type: "line", source: "grids", paint: { "line-color": "#b08bd9", "line-width": 1.5, "line-dasharray": [4, 2] } },

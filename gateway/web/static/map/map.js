@@ -17,6 +17,7 @@ import { Fleet, mercatorX, mercatorY } from "./fleet.js";
 import { ALARM } from "./frames.js";
 import { FAMILY, serveGlyphs } from "./glyphs.js";
 import { Labels } from "./labels.js";
+import { legend } from "./legend.js";
 import { Link } from "./link.js";
 import { Marks } from "./marks.js";
 import { Pulses } from "./pulses.js";
@@ -61,7 +62,7 @@ class CityMap {
     this._root = document.createElement("div");
     this._said = Object.assign(document.createElement("div"), { className: "map-said" });
     this._said.setAttribute("aria-live", "polite");
-    container.append(this._root, this._said);
+    container.append(this._root, this._said, legend());
     this.map = new maplibregl.Map({
       container: this._root, style, attributionControl: { compact: false }, maxZoom: 19, fadeDuration: 0,
       localIdeographFontFamily: FAMILY, keyboard: true, pitchWithRotate: false,

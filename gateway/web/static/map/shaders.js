@@ -79,6 +79,7 @@ void main() {
     else if (duty == 6) sign = min(box(p, vec2(3.6, 1.1)), box(p, vec2(1.1, 3.6))); // on scene: a cross
     else if (duty == 8) sign = min(box(p - vec2(2.0, 0.0), vec2(0.9, 3.2)), box(p + vec2(2.0, 0.0), vec2(0.9, 3.2)));
     else if (duty == 4) sign = box(p, vec2(2.6));                            // parked: a small square
+    else if (duty == 7) sign = abs(length(p) - 2.7) - 0.9;                   // clear: a small ring
     else if (duty == 9) sign = box(p, vec2(3.6, 1.0));                       // off: a bar
     c = lay(c, edge, over(sign));
   }
