@@ -83,8 +83,8 @@ export function unitCard(app, id, { close, found }) {
       unit.incident ? ["unit.incident", bdi(unit.incident, 80)] : null,
     ];
     rows.push(["unit.position", at ? [h("span", { class: "num" }, `${at.lat.toFixed(5)}, ${at.lon.toFixed(5)}`), at.taken ? [" · ", app.age(at.taken)] : null] : t("unit.no_position")]);
-    const isFocused = root.contains(document.activeElement) && document.activeElement.closest(".unit-acts");
-    if (!isFocused) top.replaceChildren(head(unit), dl(rows), acts(unit));
+    const isFocused = root.contains(document.activeElement) && document.activeElement.closest(".unit-acts, #look-back");
+    if (!isFocused) top.replaceChildren(head(unit), dl(rows), acts(unit) ?? "", back());
     else top.querySelector("dl").replaceWith(dl(rows));
     wrong.replaceChildren(...unit.contradictions.map((each) => h("p", { class: "banner cut", role: "note" }, icon("alarm"), h("strong", {}, t("unit.contradictions")), term("contradiction", each.kind), app.age(each.since))));
     const focus = document.activeElement?.dataset?.focus;
@@ -99,8 +99,13 @@ export function unitCard(app, id, { close, found }) {
   }
 
   function acts(unit) {
-    const back = h("button", { type: "button", id: "look-back", on: { click: () => app.go("playback", app.now() - HOUR_MS, app.now(), id) } }, icon("clock"), " ", t("unit.look_back"));
-    return h("div", { class: "acts unit-acts" }, !app.can("dispatcher") ? null : h("button", { type: "button", id: "message", on: { click: () => message(unit) } }, icon("send"), " ", t("unit.message")), back);
+    if (!app.can("dispatcher")) return null;
+    return h("div", { class: "acts unit-acts" }, h("button", { type: "button", id: "message", on: { click: () => message(unit) } }, icon("send"), " ", t("unit.message")));
+  }
+
+  function back() {
+    const look = () => app.go("playback", app.now() - HOUR_MS, app.now(), id);
+    return h("button", { type: "button", class: "plain", id: "look-back", on: { click: look } }, icon("clock"), " ", t("unit.look_back"));
   }
 
   function device(about) {

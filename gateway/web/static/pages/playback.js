@@ -118,6 +118,7 @@ export async function mount(root, app, parts) {
   function came() {
     player.show();
     changed();
+    if (film.isWhole) links(); // which devices a unit has is known now
     if (!film.isWhole) return say(t("past.coming", duration(film.known - film.from)));
     say(t(film.isCut ? "past.cut" : "past.whole", duration(film.to - film.from), film.stepMs / 1000));
   }
