@@ -14,7 +14,15 @@ from tests.web.test_console import CAR, alarm, fix
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 GRAVE = {"serious", "critical"}
-AT = ("map", "map/alarm/box-1%3A1%3Ap%3A1", "map/unit/car-1", "map/unit/box-1", "alarms", "wall")
+AT = (
+    "map",
+    "map/alarm/box-1%3A1%3Ap%3A1",
+    "map/unit/car-1",
+    "map/unit/box-1",
+    "alarms",
+    "playback",
+    "wall",
+)
 
 
 @pytest.mark.parametrize(("theme", "language"), [("dark", "zh-CN"), ("light", "en-US")])
