@@ -125,6 +125,20 @@ async def test_a_new_alarm_never_takes_the_place_of_the_one_in_turn(
         assert stage["data"]["alarm"] == "box-1:1:p:2"
 
 
+async def test_self_tests_wait_apart_and_calm(
+    gateway: Gateway, box: Terminal, chromium: Browser
+) -> None:
+    async with console(chromium, gateway.url) as page:
+        await page.sign_in(tokens(gateway.folder)[Role.DISPATCHER])
+        box.send("alarm", panic(1, kind="test"))
+        await page.at("#turn .calm .what", has_text="自检").wait_for()
+        box.send("alarm", panic(2))
+        await page.at("#turn .alarm .what", has_text="抢劫").wait_for()
+        assert (await page.page.title()).startswith("(1)")
+        await page.page.keyboard.press("KeyA")
+        await page.at("#turn .calm .what", has_text="自检").wait_for()
+
+
 async def test_a_cut_is_told_and_what_was_missed_is_caught_up_with(
     gateway: Gateway, box: Terminal, chromium: Browser
 ) -> None:

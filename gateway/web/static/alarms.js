@@ -4,7 +4,7 @@ const STAGES = ["stored", "accepted", "acknowledged", "closed"];
 const MOST_CLOSED = 500;
 
 const rank = (alarm) => STAGES.indexOf(alarm.stage);
-/** A box's self-test: it is listed and waits behind all others, without a sound. */
+/** A box's self-test: it is listed apart, and has its turn when no alarm waits, without a sound. */
 export const isTest = (alarm) => alarm.kind === "test";
 
 /** The place of an alarm, `{lat, lon}`, or null. */
@@ -38,9 +38,14 @@ export class Alarms {
     return this._all.get(id);
   }
 
-  /** Those that nobody has accepted, newest first; self-tests last. */
+  /** Those that nobody has accepted, newest first. */
   waiting() {
-    return this._sorted((alarm) => alarm.stage === "stored" && !this._accepting.has(alarm.id));
+    return this._sorted((alarm) => alarm.stage === "stored" && !isTest(alarm) && !this._accepting.has(alarm.id));
+  }
+
+  /** Self-tests that nobody has accepted, newest first. */
+  tests() {
+    return this._sorted((alarm) => alarm.stage === "stored" && isTest(alarm) && !this._accepting.has(alarm.id));
   }
 
   /** Those that somebody has accepted and that are not closed, newest first. */
@@ -51,14 +56,14 @@ export class Alarms {
   /** The one whose turn it is. It stays until it is accepted or passed over: what comes meanwhile
       never takes its place. Then it is the turn of the one that has waited longest. */
   turn() {
-    const waiting = this.waiting();
+    const alarms = this.waiting();
+    const waiting = alarms.length ? alarms : this.tests();
     const isThere = this._turn !== null && waiting.some(({ id }) => id === this._turn);
     if (isThere) return this._all.get(this._turn);
     const rest = waiting.filter(({ id }) => !this._skipped.has(id));
     if (!rest.length) this._skipped.clear();
     const pool = rest.length ? rest : waiting;
-    const alarms = pool.filter((alarm) => !isTest(alarm));
-    const next = (alarms.length ? alarms : pool).at(-1) ?? null;
+    const next = pool.at(-1) ?? null;
     this._turn = next?.id ?? null;
     return next;
   }
@@ -160,7 +165,7 @@ export class Alarms {
 
   _sorted(isWanted) {
     const found = [...this._all.values()].filter(isWanted);
-    return found.sort((a, b) => isTest(a) - isTest(b) || b.received - a.received || (a.id < b.id ? 1 : -1));
+    return found.sort((a, b) => b.received - a.received || (a.id < b.id ? 1 : -1));
   }
 
   _changed() {

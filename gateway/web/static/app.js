@@ -205,9 +205,9 @@ class App {
     if (this.session.role === null || !this._banner) return;
     const waiting = this.alarms.waiting();
     const turn = this.alarms.turn();
-    this.siren.set(waiting.some((alarm) => alarm.kind !== "test"));
+    this.siren.set(waiting.length > 0);
     document.title = waiting.length ? `(${waiting.length}) ${t("waiting")} – ${t("brand")}` : t("brand");
-    turnBanner(this._banner, this, turn, waiting.length);
+    turnBanner(this._banner, this, turn, waiting.length || this.alarms.tests().length);
     const mute = this.shell.querySelector("#mute");
     mute?.replaceChildren(icon(this.siren.isMuted ? "mute" : "sound"));
     mute?.setAttribute("aria-pressed", String(this.siren.isMuted));

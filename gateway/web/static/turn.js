@@ -1,5 +1,6 @@
 // The alarm in turn, on every page: what, where, since when, how many more, and the one key.
 
+import { isTest } from "./alarms.js";
 import { h, icon } from "./dom.js";
 import { t, term } from "./i18n.js";
 
@@ -12,7 +13,7 @@ export function turnBanner(root, app, alarm, waiting) {
   const accept = h("button", { type: "button", id: "accept", on: { click: () => app.accept() } }, icon("check"), ` ${t("accept")} `, h("kbd", {}, "A"));
   const isHeard = app.siren.isAllowed && !app.siren.isMuted;
   root.replaceChildren(
-    h("div", { class: "banner alarm", role: "alert" },
+    h("div", { class: `banner ${isTest(alarm) ? "calm" : "alarm"}`, role: isTest(alarm) ? "status" : "alert" },
       icon("alarm"),
       h("strong", { class: "what" }, term("kind", alarm.kind)),
       h("span", { class: "where clip" }, app.named(alarm.device, 60)),
@@ -20,7 +21,7 @@ export function turnBanner(root, app, alarm, waiting) {
       alarm.count > 1 ? h("span", {}, t("pressed", alarm.count)) : null,
       waiting > 1 ? h("span", { class: "rest" }, t("waiting_more", waiting - 1)) : null,
       h("span", { class: "gap" }),
-      isHeard ? null : h("span", { class: "hint", id: "sound-hint" }, icon("mute"), " ", t(app.siren.isMuted ? "sound_off" : "sound_blocked")),
+      isHeard || isTest(alarm) ? null : h("span", { class: "hint", id: "sound-hint" }, icon("mute"), " ", t(app.siren.isMuted ? "sound_off" : "sound_blocked")),
       waiting > 1 ? h("button", { type: "button", id: "pass-over", on: { click: () => app.alarms.passOver() } }, t("key.next"), " ", h("kbd", {}, "N")) : null,
       app.can("dispatcher") ? accept : null));
 }

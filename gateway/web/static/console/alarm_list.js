@@ -31,12 +31,13 @@ export function alarmList(app, choose) {
     const waiting = app.alarms.waiting();
     const inHand = app.alarms.inHand();
     const turn = app.alarms.turn();
-    const signature = JSON.stringify([waiting, inHand].map((list) => list.map(({ id, stage, count }) => [id, stage, count]))) + turn?.id + opened;
+    const tests = app.alarms.tests();
+    const signature = JSON.stringify([waiting, inHand, tests].map((list) => list.map(({ id, stage, count }) => [id, stage, count]))) + turn?.id + opened;
     if (signature === shown) return;
     shown = signature;
     const focused = document.activeElement?.dataset?.alarm;
     const top = root.scrollTop;
-    root.replaceChildren(...[group(t("waiting"), waiting, turn, "wait"), group(t("in_hand"), inHand, turn, "hand")].flat(2).filter(Boolean));
+    root.replaceChildren(...[group(t("waiting"), waiting, turn, "wait"), group(t("in_hand"), inHand, turn, "hand"), group(t("desk.tests"), tests, turn, "tests")].flat(2).filter(Boolean));
     if (!root.children.length) root.replaceChildren(h("p", { class: "empty" }, icon("check"), h("br"), t("no_alarms"), h("br"), h("small", {}, t("desk.start_how"))));
     root.scrollTop = top;
     if (focused) root.querySelector(`[data-alarm="${CSS.escape(focused)}"]`)?.focus();
@@ -52,7 +53,7 @@ export function alarmList(app, choose) {
     },
     /** The alarm so many rows after the one that is open. */
     beside(step) {
-      const all = [...app.alarms.waiting(), ...app.alarms.inHand()];
+      const all = [...app.alarms.waiting(), ...app.alarms.inHand(), ...app.alarms.tests()];
       const at = all.findIndex(({ id }) => id === opened);
       return all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + step))] ?? null;
     },

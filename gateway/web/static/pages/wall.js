@@ -48,7 +48,8 @@ export async function mount(root, app) {
 
   function follow() {
     figure();
-    const alarm = app.alarms.turn() ?? app.alarms.inHand().find((each) => !isTest(each)) ?? null;
+    const turn = app.alarms.turn();
+    const alarm = (turn && !isTest(turn) ? turn : null) ?? app.alarms.inHand().find((each) => !isTest(each)) ?? null;
     map.setAlarms([...app.alarms.waiting(), ...app.alarms.inHand()].flatMap((each) => {
       const place = placeOf(each);
       return place ? [{ id: each.id, lat: place.lat, lon: place.lon, kind: each.kind, stage: each.stage }] : [];

@@ -3,7 +3,7 @@
 export const words = {
   "desk.alarms": ["报警", "Alarms"], "desk.map": ["地图", "Map"], "desk.card": ["详情", "Card"],
   "desk.find": ["查找单位或设备", "Find a unit or device"], "desk.find_none": ["没有叫“{0}”的单位或设备", "There is no unit or device “{0}”"],
-  "desk.layers": ["图层", "Layers"], "desk.no_map": ["地图打不开：{0}。报警与单位仍可照常处理。", "The map cannot be shown: {0}. Alarms and units can be handled all the same."], "desk.start": ["选一起报警，或在图上点一个单位", "Choose an alarm, or a unit on the map"],
+  "desk.tests": ["自检", "Self-tests"], "desk.layers": ["图层", "Layers"], "desk.no_map": ["地图打不开：{0}。报警与单位仍可照常处理。", "The map cannot be shown: {0}. Alarms and units can be handled all the same."], "desk.start": ["选一起报警，或在图上点一个单位", "Choose an alarm, or a unit on the map"],
   "desk.start_how": ["报警到达时会闪烁并发声，按 A 接警。按 ? 看全部快捷键。", "An alarm flashes and sounds; A accepts it. ? lists all keys."],
   "desk.back": ["返回报警", "Back to the alarm"],
   "key.find": ["查找单位", "Find a unit"], "key.send": ["派出列表中第 1–6 个单位", "Send unit 1 to 6 of the list"],
