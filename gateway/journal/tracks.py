@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from gateway.journal.base import Event
 
-TOGETHER = 32
-"""So many parts are handed over at once: 2 ms of a busy day."""
+TOGETHER, ENOUGH = 32, 500
+"""So many parts are handed over at once, or so many positions: 2 ms, be it of a busy day with few
+in each part or of a backlog with hundreds."""
 
 
 class Piece(NamedTuple):
@@ -43,7 +44,12 @@ def in_order_of_time(pieces: Sequence[Piece]) -> Iterator[list[Event]]:
 
 def joined(parts: Iterator[list[Event]]) -> list[Event]:
     """The next parts as one, empty at the end: each turn of a thread costs as much as a part."""
-    return [event for part in islice(parts, TOGETHER) for event in part]
+    found: list[Event] = []
+    for part in islice(parts, TOGETHER):
+        found += part
+        if len(found) >= ENOUGH:
+            break
+    return found
 
 
 def _when(event: Event) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.journal.base import Event, EventType
-from gateway.journal.tracks import Piece, in_order_of_time
+from gateway.journal.tracks import ENOUGH, Piece, in_order_of_time, joined
 
 
 def position(t: int) -> Event:
@@ -45,3 +45,10 @@ def test_the_first_part_comes_before_the_last_piece_is_looked_at() -> None:
     assert [event.t for event in next(parts)] == [21, 25]
     assert loaded == [10, 20]
     assert [event.t for event in next(parts)] == [30, 40]
+
+
+def test_parts_with_many_positions_are_not_waited_for() -> None:
+    loaded: list[int] = []
+    pieces = [piece(t, *range(t, t + ENOUGH), loaded=loaded) for t in range(0, 3 * ENOUGH, ENOUGH)]
+    assert len(joined(in_order_of_time(pieces))) == ENOUGH
+    assert loaded == [0]
