@@ -181,7 +181,7 @@ async def test_a_key_in_a_field_is_a_letter(
         await page.sign_in(tokens(gateway.folder)[Role.DISPATCHER], "#/alarms")
         box.send("alarm", panic(1))
         await page.at("#accept").wait_for()
-        await page.at("select").focus()
+        await page.at("select").first.focus()
         await page.page.keyboard.press("KeyA")
         async with asyncio.timeout(10):
             assert not await gateway.events("alarm.stage")

@@ -140,7 +140,7 @@ class App {
     this._close();
     document.body.classList.remove("is-wall");
     const pages = PAGES.filter(({ role }) => this.can(role));
-    this._nav = h("nav", { "aria-label": t("pages") }, pages.map(({ name }) => h("a", { href: `#/${name}`, data: { page: name } }, t(`page.${name}`))));
+    this._nav = h("nav", { "aria-label": t("pages") }, pages.filter(({ more }) => !more).map(pageLink), moreMenu(pages.filter(({ more }) => more)));
     this._link = h("span", { class: "link", role: "status" });
     this._clock = h("span", { class: "clock" });
     this._banner = h("div", { id: "turn" });
@@ -173,9 +173,13 @@ class App {
     const page = PAGES.find((each) => each.name === name && this.can(each.role));
     if (!page) return void this.go(HOME);
     this._nav.classList.remove("open");
-    for (const link of this._nav.children) {
+    for (const link of this._nav.querySelectorAll("a")) {
       if (link.dataset.page === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
+    }
+    for (const menu of this._nav.querySelectorAll("details")) {
+      menu.open = false;
+      menu.classList.toggle("current", menu.querySelector("[aria-current]") !== null);
     }
     if (this._open?.name === name && this._open.route) return void this._open.route(parts);
     this._close();
@@ -276,6 +280,17 @@ class App {
     location.hash = "";
     location.reload(); // nothing of what was seen stays
   }
+}
+
+const pageLink = ({ name }) => h("a", { href: `#/${name}`, data: { page: name } }, t(`page.${name}`));
+
+/** The pages that are opened now and then; a click elsewhere or Escape shuts it. */
+function moreMenu(pages) {
+  if (!pages.length) return null;
+  const menu = h("details", { class: "more" }, h("summary", {}, t("more")), h("div", {}, pages.map(pageLink)));
+  menu.addEventListener("focusout", ({ relatedTarget }) => !menu.contains(relatedTarget) && menu.matches(":not(:hover)") && (menu.open = false));
+  menu.addEventListener("keydown", ({ code }) => code === "Escape" && (menu.open = false));
+  return menu;
 }
 
 new App(document.querySelector("#shell")).start();

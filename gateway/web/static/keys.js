@@ -54,7 +54,7 @@ export class Keys {
 /** A dialog over the page; it is gone when it is closed. */
 export function openDialog(title, ...content) {
   const close = h("button", { class: "plain", type: "button", "aria-label": t("close_dialog") }, icon("close"));
-  const dialog = h("dialog", { "aria-label": title }, h("header", {}, h("h2", {}, title), close), content);
+  const dialog = h("dialog", { "aria-label": typeof title === "string" ? title : title.textContent }, h("header", {}, h("h2", {}, title), close), content);
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

@@ -11,20 +11,20 @@ const FORGET_MS = 30 * 60_000; // away for longer: what is now is asked for, not
 
 /** A stream of events. `state`: connecting, live, or cut `since` (ms, this machine's clock). */
 export class Stream {
-  constructor(session) {
+  /** `types`: gives which events to listen for; those that the shell needs if not given. */
+  constructor(session, types = () => TYPES) {
     this._session = session;
+    this._types = types;
     this._listeners = new Map();
     this._cursor = null;
     this._ended = null;
     this.state = "connecting";
     this.since = Date.now();
     this._wake = () => {};
-    addEventListener("online", () => this._wake());
-    addEventListener("offline", () => this._reading?.abort());
   }
 
-  /** Listen to a type of event (`alarm.raised`), or to `state`, or to `live`: on again, and what
-      is known may be old. Gives what ends it. */
+  /** Listen to a type of event (`alarm.raised`), or to `state`, to every `event`, or to `live`: on again,
+      and what is known may be old. Gives what ends it. */
   on(type, listener) {
     if (!this._listeners.has(type)) this._listeners.set(type, new Set());
     this._listeners.get(type).add(listener);
@@ -34,6 +34,9 @@ export class Stream {
   start() {
     if (this._ended && !this._ended.signal.aborted) return;
     this._ended = new AbortController();
+    const { signal } = this._ended;
+    addEventListener("online", () => this._wake(), { signal });
+    addEventListener("offline", () => this._reading?.abort(), { signal });
     this._run(this._ended.signal);
   }
 
@@ -46,6 +49,12 @@ export class Stream {
   /** Try now, and do not wait. */
   retry() {
     this._wake();
+  }
+
+  /** Other types are asked for: listen anew, from where it was. */
+  again() {
+    this._reading?.abort();
+    setTimeout(() => this._wake());
   }
 
   async _run(ended) {
@@ -72,7 +81,7 @@ export class Stream {
     const after = this._cursor === null ? "" : `&after=${this._cursor}`;
     let watchdog = setTimeout(() => reading.abort(), SILENT_MS);
     try {
-      const response = await this._session.fetch(`/api/v1/events/stream?types=${TYPES.join(",")}${after}`, {
+      const response = await this._session.fetch(`/api/v1/events/stream?types=${this._types().join(",")}${after}`, {
         signal: reading.signal,
         headers: { Accept: "text/event-stream" },
       });
@@ -107,6 +116,7 @@ export class Stream {
     if (fields.data === undefined) return;
     this._cursor = fields.id ?? this._cursor;
     const event = JSON.parse(fields.data);
+    this._tell("event", event);
     this._tell(event.type.replace(/^fieldgate\./, "").replace(/\.v1$/, ""), event);
   }
 

@@ -1,64 +1,102 @@
-// All alarms: waiting, in hand and closed, newest first.
+// All alarms: looked for by stage, kind, device and time; each with its timeline; kept as a file.
 
 import { bdi, h } from "../dom.js";
 import { addWords, clock, t, term } from "../i18n.js";
+import { alarmCard } from "../ui/alarm_timeline.js";
+import { details } from "../ui/detail.js";
+import { choice, search, span } from "../ui/fields.js";
+import { listing } from "../ui/list.js";
+import { csv, fileName, iso, save } from "../ui/save.js";
 import { words } from "../words/alarms.js";
 
 addWords(words);
 const SOON_MS = 500; // of many changes at once one reading
-const STAGES = ["", "stored", "accepted", "acknowledged", "closed"];
+const PAGE = 100;
+const MOST_SAVED = 20_000;
+const OPEN = "stored,accepted,acknowledged";
+const STAGES = ["stored", "accepted", "acknowledged", "closed"];
+const KINDS = ["panic", "duress", "hold_up", "fire", "medical", "tamper", "man_down", "test", "unreadable"];
 
-export async function mount(root, app) {
-  let next = null;
-  let asked = 0;
-  const rows = h("tbody");
-  const stage = h("select", { on: { change: () => load() } }, STAGES.map((each) => h("option", { value: each }, each ? t(`stage.${each}`) : t("alarms.all"))));
-  const more = h("button", { type: "button", hidden: true, on: { click: () => load(next) } }, t("more"));
-  const empty = h("p", { class: "empty", hidden: true }, t("alarms.nothing"));
-  const heads = ["raised", "alarms.kind", "alarms.where", "alarms.stage", "alarms.by", "alarms.since"];
+export async function mount(root, app, parts) {
+  const renew = () => list.renew();
+  const stage = choice(t("alarms.stage"), [["", t("alarms.all")], [OPEN, t("alarms.open")], ...STAGES.map((each) => [each, t(`stage.${each}`)])], renew);
+  const kind = choice(t("alarms.kind"), [["", t("alarms.all")], ...KINDS.map((each) => [each, t(`kind.${each}`)])], renew);
+  const device = search(t("ui.device_id"), renew, parts[0] === "device" ? parts[1] ?? "" : "");
+  const when = span(() => app.now(), renew);
+  const columns = [
+    { head: t("raised"), class: "num", cell: (each) => clock(each.received, app.now()) },
+    { head: t("alarms.kind"), cell: (each) => h("a", { href: `#/alarms/${encodeURIComponent(each.id)}` }, term("kind", each.kind)) },
+    { head: t("alarms.where"), cell: (each) => app.named(each.device) },
+    { head: t("alarms.stage"), cell: (each) => h("span", { class: `tag ${each.stage}` }, t(`stage.${each.stage}`)) },
+    { head: t("alarms.by"), cell: (each) => bdi(each.stages.at(-1)?.by ?? "–", 64) },
+    { head: t("alarms.since"), class: "num", cell: (each) => app.age(each.stages.at(-1)?.t) },
+  ];
+  const list = listing({ label: t("page.alarms"), columns, load: (before) => load(before, before === null ? Math.min(1000, Math.max(PAGE, list.rows().length)) : PAGE), empty: t("alarms.nothing"), id: "alarms" });
+  const button = (ending) => h("button", { type: "button", data: { save: ending }, on: { click: () => app.attempt(() => keep(ending)) } }, t(`ui.${ending}`));
   root.replaceChildren(h("div", { class: "sheet" },
-    h("header", {}, h("h1", {}, t("page.alarms")), h("label", { class: "filters" }, t("alarms.stage"), stage)),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("page.alarms") },
-      h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, t(head))))), rows)),
-    empty, more));
+    h("header", {}, h("h1", {}, t("page.alarms")),
+      h("div", { class: "filters" }, stage.root, kind.root, device.root, when.root, h("div", { class: "end" }, button("csv"), button("json")))),
+    list.root));
 
-  async function load(before = null) {
-    const mine = ++asked;
-    const query = new URLSearchParams({ limit: "100" });
-    if (stage.value) query.set("stage", stage.value);
-    if (before !== null) query.set("before", before);
-    await app.attempt(async () => {
-      const page = await app.session.get(`/api/v1/alarms?${query}`);
-      if (mine !== asked) return;
-      if (before === null) rows.replaceChildren();
-      rows.append(...page.alarms.map(row));
+  async function load(before, limit) {
+    const [since, until] = when.ends();
+    const query = new URLSearchParams({ limit: String(limit) });
+    for (const [name, value] of [["stage", stage.value], ["kind", kind.value], ["device", device.value], ["from", since], ["to", until], ["before", before]]) {
+      if (value !== null && value !== "") query.set(name, value);
+    }
+    const page = await app.session.get(`/api/v1/alarms?${query}`);
+    return { rows: page.alarms, next: page.next };
+  }
+
+  /** All that was looked for, not only what is shown. */
+  async function keep(ending) {
+    const found = [];
+    let next = null;
+    do {
+      const page = await load(next, 1000);
+      found.push(...page.rows);
       next = page.next;
-      more.hidden = next === null;
-      empty.hidden = rows.children.length > 0;
-    });
+    } while (next !== null && found.length < MOST_SAVED);
+    const name = fileName("alarms", app.now(), ending);
+    if (ending === "json") save(name, "application/json", JSON.stringify(found, null, 1));
+    else save(name, "text/csv", csv([HEADS, ...found.map(row)]));
+    app.toast(t(next === null ? "ui.saved" : "ui.saved_part", found.length), "good");
   }
 
-  function row(alarm) {
-    const last = alarm.stages.at(-1);
-    return h("tr", {},
-      h("td", { class: "num" }, clock(alarm.received, app.now())),
-      h("td", {}, h("a", { href: `#/map/alarm/${encodeURIComponent(alarm.id)}` }, term("kind", alarm.kind))),
-      h("td", {}, app.named(alarm.device)),
-      h("td", {}, h("span", { class: `tag ${alarm.stage}` }, t(`stage.${alarm.stage}`))),
-      h("td", {}, bdi(last?.by ?? "–", 64)),
-      h("td", { class: "num" }, app.age(last?.t)));
-  }
-
-  await load();
+  const opened = details(app, "alarms", (id) => alarmCard(app, id, () => list.reload()));
+  const route = (to) => {
+    if (to[0] !== "device") return void opened.route(to);
+    device.value = to[1] ?? "";
+    opened.route([]);
+    list.renew();
+  };
+  await list.reload();
+  if (parts[0] !== "device") opened.route(parts);
   let timer = null;
   const off = app.alarms.onChange(() => {
     timer ??= setTimeout(() => {
       timer = null;
-      load();
+      list.reload();
     }, SOON_MS);
   });
-  return () => {
-    off();
-    clearTimeout(timer);
+  return {
+    route,
+    unmount() {
+      off();
+      clearTimeout(timer);
+      opened.end();
+      list.end();
+    },
   };
+}
+
+const HEADS = ["id", "device", "kind", "stage", "pressed", "received", ...STAGES.flatMap((stage) => [stage, `${stage}_by`, `${stage}_note`]), "count", "flags", "lat", "lon", "text"];
+
+function row(alarm) {
+  const steps = STAGES.flatMap((stage) => {
+    const step = alarm.stages.find((each) => each.stage === stage);
+    return [iso(step?.t), step?.by, step?.note];
+  });
+  const { pos, text } = alarm.data;
+  return [alarm.id, alarm.device, alarm.kind, alarm.stage, iso(alarm.t), iso(alarm.received), ...steps, alarm.count, alarm.flags.join(" "), pos?.lat, pos?.lon, text];
 }

@@ -8,6 +8,9 @@ export const words = {
   d: ["{0} 天", "{0} d"], m: ["{0} 米", "{0} m"], km: ["{0} 公里", "{0} km"], ago: ["{0} 前", "{0} ago"],
 
   "page.map": ["指挥图", "Map"], "page.alarms": ["报警", "Alarms"], "page.playback": ["回放", "Playback"], "page.wall": ["大屏", "Wall"],
+  "page.devices": ["设备", "Devices"], "page.pictures": ["图像", "Pictures"], "page.orders": ["指令", "Commands"],
+  "page.arrivals": ["到场统计", "Arrivals"], "page.ledger": ["账本", "Ledger"], "page.quarantine": ["隔离区", "Quarantine"],
+  "page.feed": ["实时消息", "Live feed"], "page.health": ["运行状况", "Health"], "page.audit": ["操作记录", "Audit log"],
   menu: ["菜单", "Menu"], pages: ["页面", "Pages"],
 
   sign_in: ["登录", "Sign in"], sign_out: ["退出", "Sign out"], token: ["访问令牌", "Access token"],

@@ -1,0 +1,26 @@
+// The words of the page of devices, as [Chinese, English].
+
+export const words = {
+  "devices.find": ["编号、名称或地点", "Id, name or site"], "devices.kind": ["类型", "Kind"], "devices.state": ["状态", "State"],
+  "devices.name": ["名称", "Name"], "devices.site": ["地点", "Site"], "devices.seen": ["最近上报", "Last heard"],
+  "devices.firmware": ["固件", "Firmware"], "devices.missing": ["缺失消息", "Missing messages"],
+  "devices.nothing": ["没有符合条件的设备", "No device is like that"],
+  "devices.state.online": ["在线", "Online"], "devices.state.stale": ["久未报告", "Silent"], "devices.state.offline": ["离线", "Offline"],
+  "devices.state.revoked": ["已吊销", "Revoked"], "devices.state.unregistered": ["未登记", "Not registered"],
+  "devices.add": ["登记设备", "Register a device"], "devices.id_how": ["字母、数字、_ 和 -，最长 64", "Letters, digits, _ and -, at most 64"],
+  "devices.lat": ["纬度（WGS-84，固定设备）", "Latitude (WGS-84, of a fixed box)"], "devices.lon": ["经度（WGS-84，固定设备）", "Longitude (WGS-84, of a fixed box)"],
+  "devices.once": ["密码只显示这一次。现在就抄录或复制；网关只保存它的散列值。", "The password is shown this once. Copy it now: the gateway keeps only its hash."],
+  "devices.ready": ["{0} 已登记", "{0} is registered"], "devices.user": ["用户名", "User"], "devices.password": ["密码", "Password"],
+  "devices.broker": ["MQTT 地址", "MQTT address"], "devices.kept": ["我已保存密码", "I have kept the password"],
+  "devices.revoke": ["吊销设备", "Revoke it"], "devices.revoke_sure": ["确认吊销 {0}？它的连接立即断开，以后不能再上报；已上报的内容保留。", "Revoke {0}? Its connection ends now and it can report no more; what it has reported stays."],
+  "devices.revoked": ["{0} 已吊销", "{0} is revoked"], "devices.again": ["重新登记", "Register it again"],
+  "devices.registered": ["登记时间", "Registered"], "devices.place": ["位置", "Place"], "devices.presence": ["在线情况", "Presence"],
+  "devices.boot": ["启动次数", "Boot"], "devices.clock": ["时钟偏差", "Clock offset"], "devices.battery": ["电量", "Battery"], "devices.mains": ["外接电源", "Mains"],
+  "devices.net": ["网络", "Network"], "devices.temp": ["温度", "Temperature"], "devices.disk": ["磁盘剩余", "Disk free"],
+  "devices.gnss": ["卫星定位", "GNSS"], "devices.cam": ["摄像头", "Camera"], "devices.spool": ["待发消息", "Waiting to be sent"],
+  "devices.cfg": ["配置版本", "Configuration"], "devices.caps": ["功能", "Can do"], "devices.about": ["设备", "Device"], "devices.health": ["最近状态", "Newest status"],
+  "devices.gaps": ["收到与缺失", "Received and missing"], "devices.no_gaps": ["未上报过带编号的消息", "It has sent no numbered message yet"],
+  "devices.lane": ["通道", "Lane"], "devices.held": ["已收", "Held"], "devices.ranges": ["缺失编号", "Missing numbers"],
+  "devices.given_up": ["已丢失", "Lost for good"], "devices.alarms": ["该设备的报警", "Its alarms"], "devices.orders": ["该设备的指令", "Its commands"],
+  "lane.p": ["优先", "priority"], "lane.t": ["遥测", "telemetry"],
+};
