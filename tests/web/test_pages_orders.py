@@ -32,7 +32,8 @@ async def test_a_command_is_followed_and_called_back(tmp_path: Path) -> None:
             await page.at(".steps li", has_text="delivered").wait_for()
             await page.at("#call-back").click()
             async with asyncio.timeout(15):
-                assert (await car.command())["act"] == "cancel"
+                while (await car.command())["act"] != "cancel":
+                    pass  # the text may come twice: it was sent again when the car was online
         async with console(chromium, gateway.url, language="en-US") as page:
             await page.sign_in(known[Role.VIEWER], f"#/orders/{order['id']}")
             await page.at(".steps li").first.wait_for()
