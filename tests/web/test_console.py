@@ -148,6 +148,18 @@ async def test_a_unit_s_card_says_how_it_is_and_takes_a_message(
         await page.at(".orders", has_text="请速回所").wait_for()
 
 
+async def test_a_box_is_found_by_a_part_of_its_name(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, _, _ = around
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        await page.page.keyboard.press("Slash")
+        await page.page.fill("#find", BOX.name[2:5])
+        await page.page.keyboard.press("Enter")
+        await page.at(".card h2", has_text=BOX.name).wait_for()
+
+
 async def test_a_picture_of_now_is_shown_with_its_age_or_why_there_is_none(
     around: tuple[Gateway, Terminal, Terminal], chromium: Browser
 ) -> None:

@@ -47,9 +47,17 @@ export async function mount(root, app, parts) {
   ];
   search.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (find.value.trim()) app.go("map", "unit", find.value.trim());
     find.blur();
+    if (find.value.trim()) app.attempt(() => seek(find.value.trim()));
   });
+
+  /** A unit's or a device's id, else the first device whose name has it. */
+  async function seek(sought) {
+    const isUnit = await app.session.get(`/api/v1/units/${encodeURIComponent(sought)}`).then(() => true, () => false);
+    const { devices } = await app.session.get(`/api/v1/devices?${new URLSearchParams({ q: sought, limit: "50" })}`);
+    const isId = isUnit || devices.some(({ id }) => id === sought);
+    app.go("map", "unit", isId ? sought : (devices[0]?.id ?? sought));
+  }
 
   function turnTo(view) {
     layout.dataset.view = view;
