@@ -32,6 +32,7 @@ STYLES = {
 ENGLISH = {
     "title": "Fieldgate",
     "hint": "Ctrl-C ends the day and shows the proof",
+    "map": "The one map, in a browser", "token": "sign in with",
     "units": "Units by duty",
     "alarms": "Alarms, newest first",
     "gateway": "Gateway",
@@ -54,6 +55,7 @@ ENGLISH = {
 CHINESE = {
     "title": "Fieldgate 警用物联网关",
     "hint": "按 Ctrl-C 结束并给出核对结果",
+    "map": "指挥一张图（浏览器打开）", "token": "登录令牌",
     "units": "勤务状态",
     "alarms": "报警（最新在前）",
     "gateway": "网关",
@@ -189,7 +191,11 @@ class Screen:
         if self._seconds is not None and elapsed is not None:
             left = max(0, round(self._seconds - elapsed))
             heading.append(f"  {left} {self._word('left')}", style="dim")
-        return Group(heading, top, Panel(self._draw_alarms(), title=self._word("alarms")))
+        page = Text(f" {self._word('map')}  ", style="dim", no_wrap=True, overflow="fold")
+        page.append(f"{self._parts.url}/", style="bold")
+        page.append(f"  {self._word('token')}  ", style="dim")
+        page.append(self._parts.token, style="bold")
+        return Group(heading, page, top, Panel(self._draw_alarms(), title=self._word("alarms")))
 
     def _draw_units(self) -> Table:
         rows = Table.grid(expand=True)
