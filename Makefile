@@ -7,8 +7,8 @@ setup: .venv/.test-stamp
 run: .venv/.run-stamp
 	@exec .venv/bin/fieldgate demo $(ARGS)
 
-# Two at a time: most of them wait for something. One after the other: make test ARGS="-n 0"
-pytest = .venv/bin/pytest -n 2 --dist worksteal
+# Three at a time: most of them wait for something. One after the other: make test ARGS="-n 0"
+pytest = .venv/bin/pytest -n 3 --dist worksteal
 
 test: .venv/.test-stamp
 	@exec $(pytest) $(ARGS)

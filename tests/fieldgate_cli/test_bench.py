@@ -35,7 +35,7 @@ ROWS = {
     "devices": 4,
     "restart": 2,
     "disk": 2,
-    "track": 2,
+    "track": 4,
     "edge": 2,
     "feed": 1,
     "firmware": 4,
