@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
@@ -140,11 +141,26 @@ def real_gpsd(
     try:
         parts.wait_for_port(port, process)
         if held:
+            # Not sooner: gpsd answers nobody while gpsfake is telling it of the device.
+            _wait_for_device(port)
             process.send_signal(signal.SIGSTOP)  # gpsfake alone: its gpsd goes on
         yield Player(port, process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # and so its gpsd
         process.wait(10)
+
+
+def _wait_for_device(port: int) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=30) as connection,
+        connection.makefile("rw") as said,
+    ):
+        for line in said:  # the banner, then an answer to each question
+            if json.loads(line).get("devices"):
+                return
+            said.write("?DEVICES;\n")
+            said.flush()
+    pytest.fail("gpsd hung up before it knew its receiver")
 
 
 async def watch(port: int, on_watching: Callable[[], None] | None = None) -> list[dict[str, Any]]:
