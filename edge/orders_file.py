@@ -18,7 +18,7 @@ from zlib import crc32
 
 import msgspec
 
-from edge.spool_file import is_damage, mend_log, move_aside
+from edge.spool_file import is_damage, mend_log, move_aside, open_durable
 
 FILE_NAME = "orders.db"
 MAX_SEEN = 4096  # commands remembered by their id alone
@@ -210,16 +210,7 @@ class OrdersFile:
 
 
 def _open(path: str | Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -128")  # KiB
-        db.executescript(_SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
+    return open_durable(path, _SCHEMA, cache_kib=128)
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> None:

@@ -95,14 +95,24 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def open_spool(path: str | Path) -> sqlite3.Connection:
-    """The database with its tables; raise sqlite3.Error. ``:memory:`` is one too."""
+def open_durable(path: str | Path, schema: str, *, cache_kib: int) -> sqlite3.Connection:
+    """A database with its tables whose commits survive a power cut; raise sqlite3.Error."""
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -512")  # KiB
-        db.executescript(_SCHEMA + picture_order.SCHEMA)
+        db.execute(f"PRAGMA cache_size = -{cache_kib}")
+        db.executescript(schema)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_spool(path: str | Path) -> sqlite3.Connection:
+    """The database with its tables; raise sqlite3.Error. ``:memory:`` is one too."""
+    db = open_durable(path, _SCHEMA + picture_order.SCHEMA, cache_kib=512)
+    try:
         columns = [name for _, name, *_ in db.execute("PRAGMA table_info (message)")]
         if "crc" not in columns:  # a spool of before there was one
             db.execute("ALTER TABLE message ADD COLUMN crc INTEGER")

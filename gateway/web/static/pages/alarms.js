@@ -3,14 +3,15 @@
 import { bdi, h } from "../dom.js";
 import { addWords, clock, t, term } from "../i18n.js";
 import { alarmCard } from "../ui/alarm_timeline.js";
-import { details } from "../ui/detail.js";
+import { details, orOfDevice } from "../ui/detail.js";
 import { choice, search, span } from "../ui/fields.js";
 import { listing } from "../ui/list.js";
 import { csv, fileName, iso, save } from "../ui/save.js";
+import { soon } from "../ui/soon.js";
 import { words } from "../words/alarms.js";
 
 addWords(words);
-const SOON_MS = 500; // of many changes at once one reading
+const SOON_MS = 500;
 const PAGE = 100;
 const MOST_SAVED = 20_000;
 const OPEN = "stored,accepted,acknowledged";
@@ -64,26 +65,16 @@ export async function mount(root, app, parts) {
   }
 
   const opened = details(app, "alarms", (id) => alarmCard(app, id, () => list.reload()));
-  const route = (to) => {
-    if (to[0] !== "device") return void opened.route(to);
-    device.value = to[1] ?? "";
-    opened.route([]);
-    list.renew();
-  };
+  const route = orOfDevice(opened, device, () => list.renew());
   await list.reload();
   if (parts[0] !== "device") opened.route(parts);
-  let timer = null;
-  const off = app.alarms.onChange(() => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      list.reload();
-    }, SOON_MS);
-  });
+  const reading = soon(() => list.reload(), SOON_MS);
+  const off = app.alarms.onChange(reading.ask);
   return {
     route,
     unmount() {
       off();
-      clearTimeout(timer);
+      reading.end();
       opened.end();
       list.end();
     },

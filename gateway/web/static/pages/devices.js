@@ -9,9 +9,10 @@ import { registerDevice } from "../ui/register.js";
 import { details } from "../ui/detail.js";
 import { choice, search } from "../ui/fields.js";
 import { listing, number } from "../ui/list.js";
+import { soon } from "../ui/soon.js";
 
 const PAGE = 50;
-const SOON_MS = 2000; // of many changes at once one reading
+const SOON_MS = 2000;
 const STATES = ["online", "stale", "offline", "revoked", "unregistered"];
 const KINDS = ["vehicle_terminal", "body_camera", "alarm_box", "phone"];
 
@@ -65,20 +66,15 @@ export async function mount(root, app, parts) {
   }
 
   const opened = details(app, "devices", (id) => deviceCard(app, id, () => list.reload()));
-  let timer = null;
-  const off = app.stream.on("presence", () => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      list.reload();
-    }, SOON_MS);
-  });
+  const reading = soon(() => list.reload(), SOON_MS);
+  const off = app.stream.on("presence", reading.ask);
   await list.reload();
   opened.route(parts);
   return {
     route: opened.route,
     unmount() {
       off();
-      clearTimeout(timer);
+      reading.end();
       opened.end();
       list.end();
     },

@@ -2,17 +2,18 @@
 
 import { bdi, h } from "../dom.js";
 import { addWords, clock, duration, lang, t, term } from "../i18n.js";
-import { details } from "../ui/detail.js";
+import { details, orOfDevice } from "../ui/detail.js";
 import { choice, search } from "../ui/fields.js";
 import { listing, pairs } from "../ui/list.js";
 import { problem } from "../ui/problem.js";
+import { soon } from "../ui/soon.js";
 import { words as field } from "../words/console.js";
 import { words } from "../words/orders.js";
 
 addWords(field);
 addWords(words);
 const PAGE = 50;
-const SOON_MS = 500; // of many changes at once one reading
+const SOON_MS = 500;
 const OPEN = "created,sent,delivered,shown,accepted";
 const STATES = ["created", "sent", "delivered", "shown", "accepted", "done", "refused", "failed", "expired", "cancelled"];
 const BAD = new Set(["refused", "failed", "expired", "cancelled"]);
@@ -76,26 +77,16 @@ export async function mount(root, app, parts) {
   }
 
   const opened = details(app, "orders", show);
-  const route = (to) => {
-    if (to[0] !== "device") return void opened.route(to);
-    device.value = to[1] ?? "";
-    opened.route([]);
-    list.renew();
-  };
+  const route = orOfDevice(opened, device, () => list.renew());
   await list.reload();
   if (parts[0] !== "device") opened.route(parts);
-  let timer = null;
-  const off = app.stream.on("command", () => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      list.reload();
-    }, SOON_MS);
-  });
+  const reading = soon(() => list.reload(), SOON_MS);
+  const off = app.stream.on("command", reading.ask);
   return {
     route,
     unmount() {
       off();
-      clearTimeout(timer);
+      reading.end();
       opened.end();
       list.end();
     },

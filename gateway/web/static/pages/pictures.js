@@ -2,7 +2,7 @@
 
 import { bdi, h, icon } from "../dom.js";
 import { addWords, clock, duration, t, term } from "../i18n.js";
-import { details } from "../ui/detail.js";
+import { details, orOfDevice } from "../ui/detail.js";
 import { choice, search, span } from "../ui/fields.js";
 import { number, pairs } from "../ui/list.js";
 import { problem } from "../ui/problem.js";
@@ -66,12 +66,7 @@ export async function mount(root, app, parts) {
   }
 
   const opened = details(app, "pictures", (id) => pictureCard(app, id, renew));
-  const route = (to) => {
-    if (to[0] !== "device") return void opened.route(to);
-    device.value = to[1] ?? "";
-    opened.route([]);
-    renew();
-  };
+  const route = orOfDevice(opened, device, renew);
   await read(null);
   if (parts[0] !== "device") opened.route(parts);
   return {

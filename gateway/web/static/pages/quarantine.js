@@ -2,7 +2,7 @@
 
 import { bdi, h } from "../dom.js";
 import { addWords, clock, t, term } from "../i18n.js";
-import { details } from "../ui/detail.js";
+import { details, orOfDevice } from "../ui/detail.js";
 import { explained } from "../ui/explained.js";
 import { choice, search } from "../ui/fields.js";
 import { bytesOf, hexDump } from "../ui/hex.js";
@@ -70,14 +70,7 @@ export async function mount(root, app, parts) {
   }
 
   const opened = details(app, "quarantine", show);
-  const route = (to) => {
-    if (to[0] === "device") {
-      device.value = to[1] ?? "";
-      opened.route([]);
-      return void list.renew();
-    }
-    opened.route(to);
-  };
+  const route = orOfDevice(opened, device, () => list.renew());
   if (parts[0] === "device") device.value = parts[1] ?? "";
   await list.reload();
   if (parts[0] !== "device") opened.route(parts);

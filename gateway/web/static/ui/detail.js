@@ -40,3 +40,13 @@ export function details(app, page, show) {
     },
   };
 }
+
+/** The route of a page that also answers to `#/PAGE/device/ID`: its list of that device alone. */
+export function orOfDevice(opened, device, renew) {
+  return (parts) => {
+    if (parts[0] !== "device") return void opened.route(parts);
+    device.value = parts[1] ?? "";
+    opened.route([]);
+    renew();
+  };
+}
