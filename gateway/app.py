@@ -1,4 +1,4 @@
-"""The composition root: the only file that names implementations."""
+"""A gateway from its start to its stop: who may name implementations, with gateway/house.py."""
 
 from __future__ import annotations
 
@@ -7,62 +7,46 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 import structlog
 
-from gateway import checklists
 from gateway.accounts import Brokers, brokers_of
 from gateway.administrator import admin_token as admin_token  # noqa: PLC0414 - it is asked for here
-from gateway.alarms import Alarms
 from gateway.answered import AnsweredStore
 from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
 from gateway.audit import AuditLog
-from gateway.checkpoint import Checkpoints
-from gateway.commands import Commands
 from gateway.config import ConfigError, HostPort, Settings, host_port
-from gateway.configuration import Configurations
-from gateway.darkroom import Darkroom
 from gateway.directory import Directory
 from gateway.enrolment import Enrolment
 from gateway.explanation import explain
 from gateway.feeds.stream import LiveFeed
-from gateway.gallery import by_commands
 from gateway.health import Counts, Health
 from gateway.hooks import webhook_lanes
+from gateway.house import build, now_ms
 from gateway.ingress.bulk import BulkClient
 from gateway.ingress.mqtt import PriorityClient
 from gateway.instructions import Instructions
-from gateway.intake import Doorstep, Intake, priority_filters, telemetry_filters
+from gateway.intake import priority_filters, telemetry_filters
 from gateway.journal.base import Change, CommitFailed
 from gateway.journal.sqlite import SqliteJournal
-from gateway.ledger import Ledger
-from gateway.live import LiveViews
 from gateway.map_stream import MapStream
 from gateway.measures import measure
 from gateway.metrics import Metrics
 from gateway.outlook import Outlook
-from gateway.pipeline import Pipeline
 from gateway.playback import Playback
-from gateway.receipts import Down, Receipts
+from gateway.receipts import Down
 from gateway.registry import Registry
 from gateway.reports.gathering import ArrivalReports
 from gateway.reserve import Room
 from gateway.service import Service
-from gateway.shots import Shots
-from gateway.snapshot import Ordered, Snapshots
 from gateway.targets import Targets
-from gateway.telemetry import TelemetryPipeline
-from gateway.twins import Twins
-from gateway.units import Units
 from gateway.watch import Watch
 from protocols.model import Lane
 
@@ -154,122 +138,6 @@ async def _until_writable(
             service.alive()  # a restart would not make it writable
 
 
-class House(NamedTuple):
-    """The parts of a running gateway, between the broker and the feeds."""
-
-    journal: SqliteJournal
-    ledger: Ledger
-    twins: Twins
-    receipts: Receipts
-    alarms: Alarms
-    units: Units
-    commands: Commands
-    configurations: Configurations
-    snapshots: Snapshots
-    live: LiveViews
-    darkroom: Darkroom
-    checkpoints: Checkpoints
-    priority: Pipeline
-    telemetry: TelemetryPipeline
-    intake: Intake
-
-
-def _build(
-    settings: Settings,
-    journal: SqliteJournal,
-    registry: Registry,
-    directory: Directory,
-    metrics: Metrics,
-    *,
-    publish: Callable[[Down], bool],
-    room: Room,
-) -> House:
-    ledger, touched = Ledger(), set[str]()
-    twins = Twins(now_ms=now_ms, stale_after_s=settings.stale_after_s)
-    receipts = Receipts(
-        prefix=settings.prefix,
-        ledger=ledger,
-        twins=twins,
-        reader=journal,
-        publish=publish,
-        now_s=time.monotonic,
-    )
-    alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
-    units = Units(journal, twins=twins, registered=directory, now_ms=now_ms)
-    commands = Commands(
-        journal,
-        prefix=settings.prefix,
-        twins=twins,
-        publish=publish,
-        now_ms=now_ms,
-        now_s=time.monotonic,
-        checklists=checklists.load(Path(settings.checklists) if settings.checklists else None),
-        on_step=metrics.commanded,
-    )
-    configurations = Configurations(registry, prefix=settings.prefix, twins=twins, publish=publish)
-    darkroom = Darkroom(
-        settings=settings,
-        store=journal.pictures,
-        shelf=journal.shelf,
-        journal=journal,
-        room=room,
-        metrics=metrics,
-        open_alarms=alarms.open,
-        now_ms=now_ms,
-        who_asked=by_commands(commands.find),
-    )
-    shots = Shots(now_ms=now_ms, on_left=metrics.pictures_left.inc)
-    ordered = Ordered(commands, shots, twins, journal.shelf.sendings, now_ms)
-    priority = Pipeline(
-        journal=journal,
-        ledger=ledger,
-        twins=twins,
-        alarms=alarms,
-        units=units,
-        commands=commands,
-        configurations=configurations,
-        receipts=receipts,
-        registered=directory,
-        metrics=metrics,
-        touched=touched,
-        now_ms=now_ms,
-    )
-    doorstep = Doorstep(prefix=settings.prefix, journal=journal, metrics=metrics)
-    telemetry = TelemetryPipeline(
-        journal=journal,
-        ledger=ledger,
-        twins=twins,
-        receipts=receipts,
-        arrival=doorstep.arrival,
-        registered=directory,
-        metrics=metrics,
-        touched=touched,
-        on_chunk=(darkroom.media.chunk_held, shots.chunk_held),
-        admits=room.admits,
-        now_ms=now_ms,
-    )
-    directory.on_change = telemetry.forget_registered
-    intake = Intake(doorstep=doorstep, priority=priority, metrics=metrics, now_ms=now_ms)
-    checkpoints = Checkpoints(journal=journal, ledger=ledger, twins=twins, touched=touched)
-    return House(
-        journal=journal,
-        ledger=ledger,
-        twins=twins,
-        receipts=receipts,
-        alarms=alarms,
-        units=units,
-        commands=commands,
-        configurations=configurations,
-        snapshots=Snapshots(ordered),
-        live=LiveViews(ordered, now_s=time.monotonic),
-        darkroom=darkroom,
-        checkpoints=checkpoints,
-        priority=priority,
-        telemetry=telemetry,
-        intake=intake,
-    )
-
-
 async def _serve(
     settings: Settings,
     registry: Registry,
@@ -305,7 +173,7 @@ async def _serve(
         ) as journal,
         aiohttp.ClientSession() as session,
     ):
-        house = _build(settings, journal, registry, directory, metrics, publish=publish, room=room)
+        house = build(settings, journal, registry, directory, metrics, publish=publish, room=room)
         feeds = [
             feed
             for hook in settings.webhooks
@@ -420,11 +288,6 @@ async def _serve(
             async with asyncio.timeout(LAST_COMMIT_S):
                 await house.checkpoints.keep()
     log.info("stopped")
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970 UTC by this machine's clock."""
-    return time.time_ns() // 1_000_000
 
 
 async def _until_failed(journal: SqliteJournal) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.grids import Grid
-from gateway.reports.shifts import shifts_of, zone_of
+from gateway.shifts import shifts_of, zone_of
 
 ENVIRONMENT_PREFIX = "FIELDGATE_"
 SCALARS = (

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from gateway.broker import Broker
 from gateway.feeds.webhook import WebhookFeed
 from gateway.health import Counts, Health
+from gateway.house import House
 from gateway.metrics import Metrics
 from gateway.reserve import DiskState, Room
-
-if TYPE_CHECKING:
-    from gateway.app import House
 
 
 def measure(

@@ -19,8 +19,7 @@ from gateway.journal.base import Telemetry
 from gateway.journal.blocks import BlockCodec
 from gateway.journal.database import open_database
 from protocols.model import Fix
-from simulators import fleet
-from simulators.city import City
+from simulators import fleet, town_plan
 from simulators.gnss import Receiver
 
 CARS = 300
@@ -32,7 +31,7 @@ ROW = f"CREATE TABLE fix (device, received, stored, {', '.join(Fix.__struct_fiel
 
 def entries() -> Iterator[Telemetry]:
     """Cars of the simulated city, each reporting once a second."""
-    city, rng = City.synthetic(1), random.Random(1)
+    city, rng = town_plan.draw(1), random.Random(1)
     cars = [(fleet.patrol_car(city, n % 12, rng), Receiver(rng)) for n in range(CARS)]
     for second in range(1, 1_000_000):
         for n, (car, receiver) in enumerate(cars):

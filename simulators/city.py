@@ -53,20 +53,6 @@ class City:
         self.places = list(places)
         self._beats: dict[int, Roads] = {}
 
-    @classmethod
-    def synthetic(cls, seed: int) -> City:
-        """A city the size of Zhangzhou's urban area; the same seed draws the same city."""
-        from simulators import town_plan  # noqa: PLC0415  it makes a City itself
-
-        return town_plan.draw(seed)
-
-    @classmethod
-    def from_osm(cls, path: Path) -> City:
-        """The city on an OpenStreetMap extract (.osm.pbf); CityUnreadable if there is none."""
-        from simulators import osm  # noqa: PLC0415  osmium is needed for real maps only
-
-        return osm.load(path)
-
     @property
     def teams(self) -> list[int]:
         """The grid of each street team: one a grid, and a second where most places are."""

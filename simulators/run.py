@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from protocols.model import AlarmKind, DutyAct, MediaReason, Stage
 from protocols.native.topics import DEFAULT_PREFIX
-from simulators import firmware, ledger, scenario, timetable
+from simulators import firmware, ledger, scenario, timetable, town_plan
 from simulators.city import City, CityUnreadable
 from simulators.devices.firmware import FirmwareDevice
 from simulators.devices.full import FullDevice
@@ -106,9 +106,11 @@ def read_passwords(path: Path) -> dict[str, str]:
 def city_of(day: Scenario) -> City:
     """The city that a scenario plays in; raise ScenarioInvalid if its map cannot be read."""
     if day.city == "synthetic":
-        return City.synthetic(day.seed)
+        return town_plan.draw(day.seed)
+    from simulators import osm  # noqa: PLC0415  osmium is needed for real maps only
+
     try:
-        return City.from_osm(Path(day.city))
+        return osm.load(Path(day.city))
     except CityUnreadable as error:
         raise ScenarioInvalid(f"city: {error}") from error
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgpack
 
 from protocols.model import Fix, Position
-from simulators import fleet
+from simulators import fleet, town_plan
 from simulators.city import City
 from simulators.gnss import Receiver
 
@@ -25,7 +25,7 @@ _BOOT = b"\xa4boot" + msgpack.packb(BOOT)
 
 def drives(devices: int, seconds: int) -> list[list[bytes]]:
     """For each device its fixes, one a second, without boot, seq and t: two in three drive."""
-    city, rng = City.synthetic(SEED), random.Random(SEED)
+    city, rng = town_plan.draw(SEED), random.Random(SEED)
     return [_drive(city, n, seconds, random.Random(rng.random())) for n in range(devices)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from fieldgate.cli.device import fail, gateway_at
+from fieldgate.cli.folder import fail, gateway_at
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="The gateway, http://HOST:PORT.")]
 TokenOption = Annotated[

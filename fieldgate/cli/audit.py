@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
-from fieldgate.cli.device import fail
+from fieldgate.cli.folder import fail
 
 if TYPE_CHECKING:
     from gateway.audit import Verdict
@@ -79,16 +79,3 @@ def _verify(data: Path | None) -> Verdict:
         fail("--verify reads the gateway's folder: give it as --data")
     with AuditLog(data) as log:
         return log.verify()
-
-
-def note(data: Path, act: str, target: str, **facts: str) -> None:
-    """Write that a command has done something on the gateway's machine."""
-    import getpass
-
-    from gateway.audit import Entry, keep
-
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        who = "unknown"
-    keep(data, Entry(act=act, who=who, source="command line", target=target, facts=facts))

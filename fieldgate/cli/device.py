@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from gateway.registry import Registry
+from fieldgate.cli.folder import DataOption, JsonOption, fail, gateway_at, note, open_registry
 
 device = typer.Typer(no_args_is_help=True, help="Devices that may report: add, list, show, revoke.")
 
-DataOption = Annotated[Path, typer.Option("--data", help="The gateway's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
 
 
@@ -40,7 +37,7 @@ def add(
     except (DeviceExists, FieldInvalid) as error:
         fail(str(error))
     try:
-        _note(data, "device.add", device_id, kind=kind)
+        note(data, "device.add", device_id, kind=kind)
         _tell_broker(data)  # who reads the password may connect at once
     finally:
         needs = {"user": device_id, "password": password, "mqtt": gateway_at(data).get("mqtt")}
@@ -96,15 +93,9 @@ def revoke(device_id: IdArgument, data: DataOption, as_json: JsonOption = False)
             registry.revoke(device_id)
     except UnknownDevice as error:
         fail(str(error))
-    _note(data, "device.revoke", device_id)
+    note(data, "device.revoke", device_id)
     typer.echo(json.dumps({"revoked": device_id}) if as_json else f"{device_id} is revoked")
     _tell_broker(data)
-
-
-def _note(data: Path, act: str, target: str, **facts: str) -> None:
-    from fieldgate.cli.audit import note
-
-    note(data, act, target, **facts)
 
 
 def _tell_broker(data: Path) -> None:
@@ -115,27 +106,3 @@ def _tell_broker(data: Path) -> None:
         reload(data)
     except BrokerFailed as error:
         fail(str(error))
-
-
-def open_registry(data: Path) -> Registry:
-    """The registry of this folder, which must be there: a mistyped folder is not made."""
-    from gateway.registry import Registry
-
-    if not (data / "registry.db").exists():
-        fail(f"{data} holds no registry: is it the gateway's folder?")
-    return Registry(data)
-
-
-def gateway_at(data: Path) -> dict[str, Any]:
-    """Where the gateway of this folder answers, if it has ever been ready."""
-    try:
-        found: dict[str, Any] = json.loads((data / "gateway.json").read_text())
-    except FileNotFoundError:
-        return {}
-    return found
-
-
-def fail(why: str) -> NoReturn:
-    """End the command with status 1."""
-    typer.echo(f"fieldgate: {why}", err=True)
-    raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
-from fieldgate.cli.device import fail
+from fieldgate.cli.folder import fail
 from fieldgate.cli.times import shown
 
 media = typer.Typer(

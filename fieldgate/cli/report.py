@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
-from fieldgate.cli.device import fail
+from fieldgate.cli.folder import fail
 
 TIMEOUT_S = 3600.0
 """A month of a city is read for minutes."""

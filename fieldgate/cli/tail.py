@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fieldgate.cli.device import fail, gateway_at
+from fieldgate.cli.folder import fail, gateway_at
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fieldgate.cli.device import DataOption, JsonOption, fail, open_registry
+from fieldgate.cli.folder import DataOption, JsonOption, fail, note, open_registry
 
 token = typer.Typer(no_args_is_help=True, help="Bearer tokens of the API: add, list, revoke.")
 
@@ -22,7 +22,6 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and print it, once."""
-    from fieldgate.cli.audit import note
     from gateway.registry import Registry, Role
 
     if role not in list(Role):
@@ -59,7 +58,6 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Let a token open nothing any more, at once."""
-    from fieldgate.cli.audit import note
     from gateway.registry import UnknownToken
 
     try:

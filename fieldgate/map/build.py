@@ -25,7 +25,7 @@ from fieldgate.map.layers import (
     Manifest,
 )
 from gateway.roads import RoadGraph
-from simulators.city import City
+from simulators import osm, town_plan
 from simulators.roads import Road, Roads
 
 OSM_ATTRIBUTION = "© OpenStreetMap contributors, openstreetmap.org/copyright"
@@ -51,14 +51,14 @@ class FolderTaken(Exception):
 
 def of_extract(path: Path, folder: Path, name: str | None = None) -> Manifest:
     """The base map of an .osm.pbf in the folder; raise CityUnreadable, FolderTaken, OSError."""
-    city = City.from_osm(path)
+    city = osm.load(path)
     whose = Whose(path.name, OSM_ATTRIBUTION, OSM_LICENCE)
     return _write(folder, name or city.name, whose, extract.features(path), city.roads)
 
 
 def of_seed(seed: int, folder: Path, name: str | None = None) -> Manifest:
     """The base map of the simulated city of that seed; raise FolderTaken, OSError."""
-    city = City.synthetic(seed)
+    city = town_plan.draw(seed)
     whose = Whose(f"seed {seed}", OWN_ATTRIBUTION, "Apache-2.0")
     return _write(folder, name or city.name, whose, synthetic.features(city, seed), city.roads)
 

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from gateway.grids import Grid, grid_of
 from gateway.reports.arrivals import UnitArrival
-from gateway.reports.shifts import shift_at
+from gateway.shifts import shift_at
 
 WITHIN_5_MS, WITHIN_10_MS = 5 * 60_000, 10 * 60_000
 NO_GRID = ""

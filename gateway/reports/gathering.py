@@ -20,7 +20,7 @@ from gateway.reports.arrivals import (
     near_step,
 )
 from gateway.reports.figures import Report, incidents_of, report
-from gateway.reports.shifts import shifts_of, zone_of
+from gateway.shifts import shifts_of, zone_of
 
 PAGE = 2000
 DAY_MS = 24 * 3600 * 1000

@@ -19,7 +19,7 @@ from fieldgate.cli import app
 from gateway.reach import Reach
 from gateway.roads import GraphUnreadable, RoadGraph
 from gateway.streets import Start
-from simulators.city import City
+from simulators import osm
 
 
 def helsinki() -> Path:
@@ -117,7 +117,7 @@ def test_the_road_graph_is_whole(city: str, request: pytest.FixtureRequest) -> N
 def test_reach_on_a_real_map_takes_the_time_of_the_fastest_route(real: Path) -> None:
     """The simulators find their routes by themselves, over the roads that they drive on."""
     reach = Reach(RoadGraph.load(real / "graph.npz"))
-    roads = City.from_osm(helsinki()).roads
+    roads = osm.load(helsinki()).roads
     rng, saved_s = random.Random(1), []
     for _ in range(100):
         ends = rng.sample(roads.junctions, 2)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from fieldgate.arrival_table import NoMatplotlib, as_csv, minutes, plot, table
 from fieldgate.cli import app
 from gateway.reports.figures import incidents_of, report
-from gateway.reports.shifts import shifts_of
+from gateway.shifts import shifts_of
 from tests.gateway.house import NOW
 from tests.gateway.test_arrivals import MIN, Day, S, counted
 

@@ -20,7 +20,7 @@ from gateway.journal.base import Change, Event, EventType
 from gateway.reports.arrivals import HOLDS_MS, Arrivals, UnitArrival
 from gateway.reports.figures import figures, incidents_of, report
 from gateway.reports.gathering import ArrivalReports
-from gateway.reports.shifts import shift_at, shifts_of, zone_of
+from gateway.shifts import shift_at, shifts_of, zone_of
 from tests.gateway.house import NOW, fix, house
 from tests.scenarios.recount import recount
 

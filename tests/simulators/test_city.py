@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators import town_plan
+from simulators import osm, town_plan
 from simulators.city import City, CityUnreadable, Place
 from simulators.plane import Point, area_m2, contains
 from simulators.roads import RoadKind
@@ -30,27 +30,27 @@ def helsinki() -> Path:
 
 @pytest.fixture(scope="module")
 def city() -> City:
-    return City.synthetic(1)
+    return town_plan.draw(1)
 
 
 @pytest.fixture(scope="module")
 def real_city() -> City:
-    return City.from_osm(helsinki())
+    return osm.load(helsinki())
 
 
 def test_the_same_seed_draws_the_same_city(city: City) -> None:
-    again = City.synthetic(1)
+    again = town_plan.draw(1)
     assert (again.grids, again.places, again.name) == (city.grids, city.places, city.name)
     assert list(again.roads) == list(city.roads)
 
 
 def test_another_seed_draws_another_city(city: City) -> None:
-    assert City.synthetic(2).places != city.places
+    assert town_plan.draw(2).places != city.places
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_seed_draws_a_city_of_zhangzhous_size(seed: int) -> None:
-    city = City.synthetic(seed)
+    city = town_plan.draw(seed)
     to_plane = city.roads.projection.to_plane
     sizes_km2 = [area_m2([to_plane(*c) for c in grid.polygon]) / 1e6 for grid in city.grids]
     assert sum(sizes_km2) == pytest.approx(45, abs=0.1)
@@ -126,24 +126,24 @@ def test_a_file_that_is_no_map_says_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.osm.pbf"
     path.write_bytes(content)
     with pytest.raises(CityUnreadable, match=r"bad\.osm\.pbf"):
-        City.from_osm(path)
+        osm.load(path)
 
 
 def test_a_missing_map_says_so(tmp_path: Path) -> None:
     with pytest.raises(CityUnreadable, match="No such file"):
-        City.from_osm(tmp_path / "nowhere.osm.pbf")
+        osm.load(tmp_path / "nowhere.osm.pbf")
 
 
 def test_a_map_without_roads_says_so(tmp_path: Path) -> None:
     path = tmp_path / "sea.osm"
     path.write_text('<osm version="0.6"><node id="1" lat="1" lon="1"/></osm>')
     with pytest.raises(CityUnreadable, match="no drivable road"):
-        City.from_osm(path)
+        osm.load(path)
 
 
 def test_a_synthetic_city_needs_no_map_reader() -> None:
     code = (
-        "import sys; from simulators.city import City; City.synthetic(1);"
+        "import sys; from simulators import town_plan; town_plan.draw(1);"
         "sys.exit(any(name in sys.modules for name in ('osmium', 'shapely', 'cv2', 'pandas')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -8,14 +8,14 @@ import pytest
 
 from edge.sources.report import distance_m
 from protocols.model import Position
-from simulators import fleet
+from simulators import fleet, town_plan
 from simulators.city import City
 from simulators.errand import CALLED_MPS, Responder
 
 
 @pytest.fixture(scope="module")
 def city() -> City:
-    return City.synthetic(7)
+    return town_plan.draw(7)
 
 
 def away_m(truth: fleet.Truth, lat: float, lon: float) -> float:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from protocols.model import Stage
-from simulators import ledger, scenario
-from simulators.city import City
+from simulators import ledger, scenario, town_plan
 from simulators.devices.firmware import FirmwareDevice
 from simulators.ledger import Ledger, Pressed, Receipted
 from simulators.link import Address, Relay
@@ -23,7 +22,7 @@ BOX = Unit(device="box-0001", kind="alarm_box", name="Bank", grid=0, firmware=Tr
 
 def test_the_last_boxes_of_a_scenario_run_the_firmware() -> None:
     day = scenario.parse("seed = 1\nduration_s = 1\n[devices]\nboxes = 3\nfirmware = 2\n", "x")
-    units = scenario.roster(day, City.synthetic(1))
+    units = scenario.roster(day, town_plan.draw(1))
     assert [unit.firmware for unit in units] == [False] * 3 + [True] * 2
     assert {unit.kind for unit in units} == {"alarm_box"}
     assert all(unit.lat for unit in units)

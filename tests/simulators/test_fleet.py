@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from simulators import town_plan
 from simulators.city import City
 from simulators.fleet import Mover, Truth, officer, patrol_car, standing
 from simulators.plane import Point
@@ -20,7 +21,7 @@ Unit = Callable[[City, int, random.Random], Mover]
 
 @pytest.fixture(scope="module")
 def city() -> City:
-    return City.synthetic(1)
+    return town_plan.draw(1)
 
 
 def _day(mover: Mover, seconds: int = 3600, dt_s: float = 1.0) -> list[Truth]:
@@ -41,7 +42,7 @@ def _to_segment_m(p: Point, a: Point, b: Point) -> float:
 
 @pytest.mark.parametrize("unit", [patrol_car, officer])
 def test_the_same_seed_makes_the_same_day(unit: Unit) -> None:
-    days = [_day(unit(City.synthetic(1), 3, random.Random(7)), 1000) for _ in range(2)]
+    days = [_day(unit(town_plan.draw(1), 3, random.Random(7)), 1000) for _ in range(2)]
     assert days[0] == days[1]
 
 

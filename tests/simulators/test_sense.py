@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocols.model import Position
-from simulators import scenario
+from simulators import scenario, town_plan
 from simulators.city import City
 from simulators.scenario import Scenario
 from simulators.sense import sense
@@ -15,7 +15,7 @@ TEXT = "seed = {seed}\nduration_s = 60\n[devices]\ncars = 2\nofficers = 1\nboxes
 
 @pytest.fixture(scope="module")
 def city() -> City:
-    return City.synthetic(5)
+    return town_plan.draw(5)
 
 
 def day_of(seed: int) -> Scenario:
