@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,7 +11,10 @@ from gateway.alarms import AlarmMessage
 from gateway.journal.base import Quarantined, plain
 from gateway.twins import SKEW_MS, Twin, clock_flags
 from protocols.errors import ProtocolError
+from protocols.model import DutyReport, Reply
 from protocols.native import codec
+
+_Report = TypeVar("_Report", DutyReport, Reply)
 
 
 class Arrival(NamedTuple):
@@ -93,8 +96,23 @@ def read_alarm(
         message = placed(message, registered)
     if not salvage_flags:
         return message, ()
-    detail = f"alarm kept, left out: {', '.join(salvage_flags)}"
-    return message, (quarantined(arrival, "field_invalid", detail),)
+    return message, _left_out(arrival, salvage_flags)
+
+
+def read_report(
+    arrival: Arrival, kind: type[_Report]
+) -> tuple[_Report, tuple[str, ...], tuple[Quarantined, ...]]:
+    """A duty report or a reply, what is wrong with it, and its bytes where something is.
+
+    Raise ProtocolError if what it cannot be without is wrong.
+    """
+    message, flags = codec.decode_saved(arrival.payload, kind)
+    return message, flags, _left_out(arrival, flags) if flags else ()
+
+
+def _left_out(arrival: Arrival, flags: tuple[str, ...]) -> tuple[Quarantined, ...]:
+    detail = f"{arrival.channel} kept, left out: {', '.join(flags)}"
+    return (quarantined(arrival, "field_invalid", detail),)
 
 
 def placed(message: AlarmMessage, registered: Registered | None) -> AlarmMessage:

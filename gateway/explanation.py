@@ -23,11 +23,14 @@ from protocols.model import (
     Alarm,
     AlarmStage,
     Command,
+    DutyReport,
     Fix,
     Lane,
     MediaChunk,
+    Message,
     Position,
     Receipt,
+    Reply,
     message_id,
 )
 from protocols.native import codec, media, topics
@@ -44,7 +47,7 @@ class Verdict(StrEnum):
     """What becomes of the bytes."""
 
     ACCEPTED = "accepted"
-    SALVAGED = "salvaged"  # an alarm with unreadable parts: raised without them
+    SALVAGED = "salvaged"  # unreadable in parts: taken without them
     UNREADABLE = "unreadable"  # nothing of an alarm can be read: the bytes are the alarm
     REFUSED = "refused"
 
@@ -177,12 +180,31 @@ def _message(parts: topics.Topic, payload: bytes) -> Reading:
     kind = codec.TYPES[channel]
     message: Struct | codec.Refused
     try:
-        message = codec.decode(payload, kind)
+        if channel in (Up.DUTY, Up.REPLY):
+            report = DutyReport if channel is Up.DUTY else Reply
+            message, flags = codec.decode_saved(payload, report)
+            if flags:
+                return _saved(parts.device, channel, payload, message, flags)
+        else:
+            message = codec.decode(payload, kind)
         if isinstance(message, MediaChunk):
             media.check_chunk(message)
     except ProtocolError as error:
         message = codec.Refused(error, payload, codec.identity_of(payload))
     return _numbered(parts.device, channel, kind, _keys(payload), message)
+
+
+def _saved(
+    device: str, channel: Up, payload: bytes, message: Message, flags: tuple[str, ...]
+) -> Reading:
+    return _of_keys(
+        type(message),
+        _keys(payload),
+        verdict=Verdict.SALVAGED,
+        id=_id(device, topics.LANES[channel], message),
+        flags=(*clock_flags(message.t, message.t, None), *flags),
+        effect=f"{_EFFECTS[channel]}; what is wrong is left out, the bytes are put in quarantine",
+    )
 
 
 def _numbered(

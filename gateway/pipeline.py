@@ -25,6 +25,7 @@ from gateway.arrival import (
     placed,
     quarantined,
     read_alarm,
+    read_report,
     refused,
 )
 from gateway.commands import Commands
@@ -202,8 +203,11 @@ class Pipeline:
                 data=alarm.data,
             )
             return Reading(arrival.device, alarm.alarm.boot, alarm.alarm.seq, event, aside, alarm)
-        kind = DutyReport if arrival.channel == Up.DUTY else Reply
-        message = codec.decode(arrival.payload, kind)
+        message: DutyReport | Reply
+        if arrival.channel == Up.DUTY:
+            message, odd, aside = read_report(arrival, DutyReport)
+        else:
+            message, odd, aside = read_report(arrival, Reply)
         offset_ms = twin.clock.observe(message.t, arrival.received)
         event = Event(
             type=EventType.DUTY if arrival.channel == Up.DUTY else EventType.COMMAND,
@@ -213,21 +217,22 @@ class Pipeline:
             received=arrival.received,
             clock_offset_ms=offset_ms,
             flags=arrival_flags(arrival, registered)
-            + clock_flags(message.t, arrival.received, offset_ms),
+            + clock_flags(message.t, arrival.received, offset_ms)
+            + odd,
             data=plain(message),
         )
         duty = message if isinstance(message, DutyReport) else None
-        return Reading(arrival.device, message.boot, message.seq, event, duty=duty)
+        return Reading(arrival.device, message.boot, message.seq, event, aside, duty=duty)
 
     # commit ------------------------------------------------------------------------------
 
     async def _change(self, reading: Reading) -> tuple[AlarmRecord | None, Change]:
         if reading.duty is not None:
-            return None, self._units.report(reading.event, reading.duty)
-        if reading.event.type is EventType.COMMAND:
-            return None, await self._commands.take(reading.event)
+            change = self._units.report(reading.event, reading.duty)
+            return None, change._replace(quarantined=reading.quarantined)
         if reading.alarm is None:
-            return None, Change(events=(reading.event,))
+            change = await self._commands.take(reading.event)
+            return None, change._replace(quarantined=reading.quarantined)
         message = reading.alarm
         of = message.alarm.of
         if of is not None and await self._alarms.find(message.base_id) is None:

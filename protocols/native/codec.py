@@ -168,33 +168,33 @@ def decode_alarm(payload: bytes) -> ReadAlarm:
     if identity is None:
         field = "boot" if _number(keys.get("boot"), 0, 2**32 - 1) is None else "seq"
         raise FieldInvalid(field, "missing or not a number of its range", keys.get(field))
-    kept: dict[str, Any] = {}
-    flags: list[str] = []
-    for name, annotation in _ALARM_FIELDS.items():
-        value = keys.get(name)
-        if value is None:
-            continue
-        if name == "text" and isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
-            value = value[:MAX_TEXT_CHARS]
-            flags.append("text_cut")
-        try:
-            kept[name] = (
-                _salvage_place(value, flags)
-                if name == "pos"
-                else msgspec.convert(value, annotation)
-            )
-        except (msgspec.ValidationError, ProtocolError):
-            flags.append("position_invalid" if name == "pos" else f"{name}_invalid")
+    kept, flags = _salvaged(keys, _ALARM_FIELDS)
     if "kind" not in kept:
         kept["kind"] = "unreadable"
         if "kind_invalid" not in flags:
             flags.append("kind_missing")
-    if "t" not in kept:
-        kept["t"] = 0
-        if "t_invalid" not in flags:
-            flags.append("t_missing")
-    alarm = Alarm(boot=identity.boot, seq=identity.seq, **kept)
+    alarm = Alarm(boot=identity.boot, seq=identity.seq, **_timed(kept, flags))
     return ReadAlarm(alarm, tuple(flags), None if "pos" in kept else keys.get("pos"))
+
+
+def decode_saved(payload: bytes, kind: type[_S]) -> tuple[_S, tuple[str, ...]]:
+    """A report or a reply, saved from what is wrong beside the word that it is sent for.
+
+    What it cannot be without is exactly right, or ProtocolError is raised. Any other key
+    that is wrong is left out, or cut if it is too long, and flagged.
+    """
+    try:
+        return decode(payload, kind), ()
+    except FieldInvalid as error:
+        needed, others = _SAVED_FIELDS[kind]
+        keys = _parse_map(payload)
+        kept, flags = _salvaged(keys, others)
+        kept = _timed(kept, flags)
+        try:
+            message = msgspec.convert({**kept, **{key: keys.get(key) for key in needed}}, kind)
+        except msgspec.ValidationError:
+            raise error from None
+        return message, tuple(flags)
 
 
 def identity_of(payload: bytes) -> Identity | None:
@@ -296,8 +296,37 @@ def _convert(value: Any, kind: type[_S]) -> _S:
     return msgspec.structs.replace(message, **not_finite) if not_finite else message
 
 
+def _salvaged(keys: dict[str, Any], fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Those of the fields that are right, or can be cut to be, and what is to be said of others."""
+    kept: dict[str, Any] = {}
+    flags: list[str] = []
+    for name, annotation in fields.items():
+        value = keys.get(name)
+        if value is None:
+            continue
+        if name in _CUT and isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
+            value = value[:MAX_TEXT_CHARS]
+            flags.append(f"{name}_cut")
+        try:
+            kept[name] = (
+                _salvage_place(value, flags)
+                if name == "pos"
+                else msgspec.convert(value, annotation)
+            )
+        except (msgspec.ValidationError, ProtocolError):
+            flags.append("position_invalid" if name == "pos" else f"{name}_invalid")
+    return kept, flags
+
+
+def _timed(kept: dict[str, Any], flags: list[str]) -> dict[str, Any]:
+    """With the time that stands for none where there is none."""
+    if "t" not in kept and "t_invalid" not in flags:
+        flags.append("t_missing")
+    return {"t": 0, **kept}
+
+
 def _salvage_place(value: Any, flags: list[str]) -> Position:
-    """The place of an alarm, without the figures beside it that are wrong."""
+    """The place of a message, without the figures beside it that are wrong."""
     try:
         return _convert(value, Position)
     except FieldInvalid:
@@ -351,9 +380,21 @@ def _optional_fields(kind: type[msgspec.Struct], leave: Iterable[str]) -> dict[s
 
 
 _ALARM_FIELDS = _optional_fields(Alarm, leave=("boot", "seq"))
+_CUT = frozenset({"text", "detail"})
+"""Words for people: the beginning of what is too long still says something."""
+
+_SAVED_FIELDS: dict[type[msgspec.Struct], tuple[tuple[str, ...], dict[str, Any]]] = {
+    kind: (needed, _optional_fields(kind, leave=needed))
+    for kind, needed in (
+        (Reply, ("boot", "seq", "cmd", "state")),
+        (DutyReport, ("boot", "seq", "act")),
+    )
+}
+"""What each cannot be without, and its other keys."""
+
 _FIGURES = frozenset({"alt", "spd", "hdg", "acc", "hdop", "rssi", "temp"})
 __all__ = [
     "REFUSALS", "TYPES", "DownMessage", "Identity", "Position", "ReadAlarm", "Refused", "UpMessage",
-    "decode", "decode_alarm", "decode_fixes", "decode_usual", "encode", "identity_of", "is_json",
-    "parse", "problem_with",
+    "decode", "decode_alarm", "decode_fixes", "decode_saved", "decode_usual", "encode",
+    "identity_of", "is_json", "parse", "problem_with",
 ]  # fmt: skip

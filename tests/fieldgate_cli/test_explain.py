@@ -79,6 +79,14 @@ def test_a_salvaged_alarm_says_what_is_left_out_and_its_flags() -> None:
     assert wrong == {"zone": 5, "pos.lat": 95}
 
 
+def test_a_reply_with_a_detail_that_is_none_is_taken_without_it() -> None:
+    (message,) = explain("up/reply", {**NUMBERED, "cmd": "c", "state": "done", "detail": 5})[
+        "messages"
+    ]
+    assert (message["verdict"], message["flags"]) == ("salvaged", ["detail_invalid"])
+    assert [problem["field"] for problem in message["problems"]] == ["detail"]
+
+
 def test_an_unreadable_alarm_is_an_alarm_all_the_same() -> None:
     answer = json.loads(run("field/v1/box-1/up/alarm", "c1", "--json", status=1))
     (message,) = answer["messages"]

@@ -332,6 +332,37 @@ async def test_a_bad_duty_report_is_kept_aside_and_its_number_used_up(gw: House)
     assert gw.receipts_of()[0].p == 1
 
 
+async def test_a_reply_is_taken_without_the_words_that_are_wrong(gw: House) -> None:
+    record = await gw.commands.send("car-1", "text", {"text": "come"})
+    long = as_json(boot=1, seq=1, t=NOW, cmd=record.id, state="delivered", detail="x" * 1001)
+    wrong = as_json(boot=1, seq=2, t=NOW, cmd=record.id, state="done", detail=["two", "men"])
+    for payload in (long, wrong, wrong):
+        await gw.priority.take(gw.arrival("reply", payload))
+    kept = await gw.commands.find(record.id)
+    assert kept is not None
+    details = {step.state.value: step.detail for step in kept.steps}
+    assert details == {"created": None, "delivered": "x" * 1000, "done": None}
+    flags = [event.flags for event in await gw.events("command") if "seq" in event.data]
+    assert flags == [("detail_cut",), ("detail_invalid",)]
+    aside = await gw.journal.quarantine(2**62, 10)
+    assert {(each.reason, each.payload) for each in aside} == {
+        ("field_invalid", long),
+        ("field_invalid", wrong),
+    }
+    assert gw.receipts_of()[-1].p == 2
+    assert gw.ledger.of("car-1").counts.conflicts == 0
+
+
+async def test_a_key_counts_that_comes_with_a_position_that_is_none(gw: House) -> None:
+    bad = as_json(boot=1, seq=1, t=NOW, act="parked", pos={"lat": 99}, ref=5)
+    await gw.priority.take(gw.arrival("duty", bad))
+    unit = gw.units.find("car-1")
+    assert unit is not None
+    assert unit.state == "parked"
+    (event,) = await gw.events("duty")
+    assert event.flags == ("ref_invalid", "position_invalid")
+
+
 async def test_a_will_of_an_older_boot_is_ignored(gw: House) -> None:
     for boot, online in ((7, True), (6, False)):
         payload = as_json(online=online, boot=boot)

@@ -1,4 +1,4 @@
-"""How much of a half-wrong message is saved: alarms key by key, fixes one by one?"""
+"""How much of a half-wrong message is saved: alarms and reports key by key, fixes one by one?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import FieldInvalid, Malformed, ProtocolError, TooLarge
-from protocols.model import Alarm, Fix, Position
+from protocols.model import Alarm, DutyReport, Fix, Position, Reply
 from protocols.native import codec
 from protocols.native.codec import Identity, ReadAlarm, Refused
 from tests.protocols import payloads
@@ -178,6 +178,74 @@ def test_whatever_is_wrong_the_identity_and_the_good_keys_stay(data: st.DataObje
     assert {k: v for k, v in saved.items() if k in keys and k not in wrong} == {
         k: v for k, v in keys.items() if k not in wrong
     }
+
+
+REPLY: dict[str, Any] = {
+    "boot": 2,
+    "seq": 9,
+    "t": 1763780400000,
+    "cmd": "c-1",
+    "state": "done",
+    "step": 3,
+    "detail": "两人",
+}
+DUTY: dict[str, Any] = {
+    "boot": 2,
+    "seq": 9,
+    "t": 1763780400000,
+    "act": "on_scene",
+    "ref": "20261122-7",
+    "pos": PLACE,
+    "crew": ["car-1", "李"],
+}
+# Of what, the key, what it holds, the flag, and what stands in its place (None: nothing).
+ONE_WRONG_BESIDE: list[tuple[dict[str, Any], str, Any, str, Any]] = [
+    (REPLY, "detail", "人" * 1001, "detail_cut", "人" * 1000),
+    (REPLY, "detail", {"zh": "两人"}, "detail_invalid", None),
+    (REPLY, "detail", 12, "detail_invalid", None),
+    (REPLY, "step", -1, "step_invalid", None),
+    (REPLY, "t", "now", "t_invalid", 0),
+    (DUTY, "ref", 7, "ref_invalid", None),
+    (DUTY, "ref", "x" * 1001, "ref_invalid", None),
+    (DUTY, "pos", {"lat": 24.5}, "position_invalid", None),
+    (DUTY, "pos", {**PLACE, "acc": -1}, "position_in_part", PLACE),
+    (DUTY, "crew", "李", "crew_invalid", None),
+    (DUTY, "crew", ["李"] * 33, "crew_invalid", None),
+    (DUTY, "t", 1.5, "t_invalid", 0),
+]
+
+
+@pytest.mark.parametrize(("whole", "key", "value", "flag", "instead"), ONE_WRONG_BESIDE)
+def test_a_wrong_key_beside_its_word_costs_no_reply_and_no_duty_report(
+    whole: dict[str, Any], key: str, value: Any, flag: str, instead: Any
+) -> None:
+    kind: Any = Reply if whole is REPLY else DutyReport
+    for to_bytes in (payloads.to_msgpack, payloads.to_json):
+        saved, flags = codec.decode_saved(to_bytes({**whole, key: value}), kind)
+        assert flags == (flag,)
+        left = {name: held for name, held in whole.items() if name != key}
+        expected = left if instead is None else {**whole, key: instead}
+        assert payloads.from_msgpack(codec.encode(saved)) == expected
+        assert codec.decode_saved(to_bytes(whole), kind)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("whole", "key", "value"),
+    [
+        (REPLY, "state", "perhaps"),
+        (REPLY, "cmd", 7),
+        (REPLY, "cmd", None),
+        (REPLY, "seq", 0),
+        (DUTY, "act", "sleep"),
+        (DUTY, "boot", "2"),
+    ],
+)
+def test_without_its_word_or_identity_it_is_refused(
+    whole: dict[str, Any], key: str, value: Any
+) -> None:
+    broken = {**whole, key: value, "pos": 5, "detail": 5}
+    with pytest.raises(FieldInvalid, match=f"^{key}: "):
+        codec.decode_saved(payloads.to_json(broken), Reply if whole is REPLY else DutyReport)
 
 
 FIX: dict[str, Any] = {"boot": 1, "t": 0, **PLACE}
