@@ -1,4 +1,4 @@
-"""Which events were stored from a moment on? The journal numbers them; it has no list of times."""
+"""Which events were stored from a moment on, and which are the newest? The journal numbers them."""
 
 from __future__ import annotations
 
@@ -33,4 +33,24 @@ async def first_stored(
             low = page.events[0].cursor
         else:
             high = middle
+    return low
+
+
+async def newest(reader: Past, count: int, types: frozenset[EventType]) -> int:
+    """A cursor beyond which are the newest so many of these types, or all if there are fewer."""
+    end, step = reader.last_cursor, count
+    few = end  # beyond it are fewer
+    while few > 0:
+        low = max(0, end - step)
+        if len((await reader.read(low, count, types)).events) >= count:
+            break
+        few, step = low, 2 * step
+    else:
+        return 0
+    while few - low > 1:
+        middle = (low + few) // 2
+        if len((await reader.read(middle, count, types)).events) >= count:
+            low = middle
+        else:
+            few = middle
     return low

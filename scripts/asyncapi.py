@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from gateway.api.event_socket import QUIET_S
 from gateway.api.live import End, FrameView, Silence
 from gateway.api.openapi import as_json_schema
 from gateway.contradictions import Kind
@@ -210,6 +211,27 @@ MAP_MESSAGES: Json = {
         "payload": {"type": "object", "properties": {"drawn": WHOLE}, "required": ["drawn"]},
     },
 }
+SOCKET_MESSAGES: Json = {
+    "socket-text": {
+        "contentType": "application/json",
+        "summary": "The first word, an event, or that there is none.",
+        "payload": {
+            "type": "object",
+            "properties": {
+                "type": {"enum": ["hello", "event", "quiet"]},
+                "cursor": WHOLE,
+                "event": {"$ref": "#/components/schemas/CloudEvent"},
+            },
+            "required": ["type"],
+        },
+    },
+}
+SOCKET_CHANNEL: Json = {
+    "address": "/api/v1/events/socket",
+    "servers": [{"$ref": "#/servers/api"}],
+    "messages": {"text": {"$ref": "#/components/messages/socket-text"}},
+    "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+}
 MAP_CHANNEL: Json = {
     "address": "/api/v1/map/stream",
     "servers": [{"$ref": "#/servers/api"}],
@@ -251,6 +273,7 @@ def document() -> Json:
             **_channels("up", Up),
             **_channels("dn", Down),
             "events": _event_channel(),
+            "event-socket": SOCKET_CHANNEL,
             "map": MAP_CHANNEL,
             "live": LIVE_CHANNEL,
         },
@@ -270,6 +293,13 @@ def document() -> Json:
                 f" `data` the CloudEvent. A comment comes every {HEARTBEAT_S:g} s.",
                 "bindings": {"http": {"method": "GET", "bindingVersion": "0.3.0"}},
             },
+            "send-event-socket": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/event-socket"},
+                "summary": "The same over a WebSocket. `hello` comes first, with the cursor;"
+                f" `quiet` every {QUIET_S:g} s. Come again with `after`.",
+                "bindings": {"ws": {"bindingVersion": "0.1.0"}},
+            },
             "send-map": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/map"},
@@ -283,7 +313,13 @@ def document() -> Json:
             },
         },
         "components": {
-            "messages": {**_messages(), **_event_messages(), **MAP_MESSAGES, **LIVE_MESSAGES},
+            "messages": {
+                **_messages(),
+                **_event_messages(),
+                **SOCKET_MESSAGES,
+                **MAP_MESSAGES,
+                **LIVE_MESSAGES,
+            },
             "schemas": _schemas(),
             "securitySchemes": {
                 "device": {"type": "userPassword"},

@@ -20,6 +20,7 @@ from gateway.api.commands import CommandRoutes
 from gateway.api.config import ConfigRoutes
 from gateway.api.devices import DeviceRoutes
 from gateway.api.enrolment import EnrolmentRoutes
+from gateway.api.event_socket import EventSocketRoutes
 from gateway.api.events import Events
 from gateway.api.finish import finished
 from gateway.api.health import Condition, HealthRoutes
@@ -108,9 +109,11 @@ def make_app(
         return web.Response(body=description, content_type="application/json")
 
     acts, keys = Acts(audit, now_ms), Idempotency(answered)
+    sockets = EventSocketRoutes(live)
     routes = [
         *SessionRoutes(registry, now_ms).routes(),
         *Events(live, reader).routes(),
+        *sockets.routes(),
         *AlarmRoutes(reader, alarms).routes(),
         *CommandRoutes(registry, reader, commands, targets).routes(),
         *ConfigRoutes(registry, twins, configurations).routes(),
@@ -154,12 +157,14 @@ def make_app(
             resource.add_route("HEAD", handler)
     app.cleanup_ctx.extend((acts.running, keys.running))
     add_page(app, tiles=map_stream.about.tiles)
-    for streams in (live, live_views, map_stream):
+    for streams in (live, sockets, live_views, map_stream):
         app.on_shutdown.append(partial(_close, streams))  # else the server waits for them
     return app
 
 
-async def _close(streams: Live | LiveViews | MapStream, _: web.Application) -> None:
+async def _close(
+    streams: Live | EventSocketRoutes | LiveViews | MapStream, _: web.Application
+) -> None:
     await streams.close()
 
 

@@ -9,11 +9,11 @@ from gateway.api import params
 from gateway.api.parts import Live
 from gateway.api.routes import Route, large_json_answer
 from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, EventType
-from gateway.past import ROW_TYPES, Past, first_stored
+from gateway.past import ROW_TYPES, Past, first_stored, newest
 from protocols.cloudevents import CloudEvent, event_type
 from protocols.errors import FieldInvalid
 
-_TYPES = params.some_of(
+TYPES = params.some_of(
     "types",
     "Types of events, separated by commas, by short or full name; all if not given.",
     {**FEED_NAMES, **{event_type(name): kind for name, kind in FEED_NAMES.items()}},
@@ -27,6 +27,13 @@ _STREAM_AFTER = params.Param[int | None](
     schema={"type": "integer", "minimum": 0},
     parse=params.whole_number(0, params.MAX_CURSOR),
     default=None,
+)
+_LAST = params.integer(
+    "last",
+    "The newest so many, and where to go on from; 0: those beyond the cursor.",
+    default=0,
+    low=0,
+    high=1000,
 )
 _FROM = params.moment("from", "Events stored at or after this time.", default=params.EARLIEST_MS)
 _TO = params.moment("to", "Events stored before this time.", default=params.LATEST_MS)
@@ -55,7 +62,7 @@ class Events:
                 path="/api/v1/events",
                 handler=self.pull,
                 summary="Events beyond a cursor, in the order of their commits.",
-                params=(_AFTER, _FROM, _TO, _TYPES, _LIMIT),
+                params=(_AFTER, _LAST, _FROM, _TO, TYPES, _LIMIT),
                 answer=EventPage,
             ),
             Route(
@@ -64,15 +71,17 @@ class Events:
                 handler=self.stream,
                 summary="Events as they are committed: id is the cursor, event the type, "
                 "data the CloudEvent. Last-Event-ID resumes.",
-                params=(_STREAM_AFTER, _TYPES),
+                params=(_STREAM_AFTER, TYPES),
                 media=("text/event-stream",),
             ),
         ]
 
     async def pull(self, request: web.Request) -> web.Response:
         """One page."""
-        after, limit, types = _AFTER.read(request), _LIMIT.read(request), _types(request)
+        after, limit, types = _AFTER.read(request), _LIMIT.read(request), types_of(request)
         since, until = _FROM.read(request), _TO.read(request)
+        if last := _LAST.read(request):
+            after, limit = max(after, await newest(self._past, last, types)), max(limit, last)
         if since > params.EARLIEST_MS:
             after = max(after, await self._stored(since, types))
         if until < params.LATEST_MS:
@@ -103,8 +112,9 @@ class Events:
                 after = _STREAM_AFTER.parse(last_id)
             except ValueError as error:
                 raise FieldInvalid("Last-Event-ID", str(error), last_id) from error
-        return await self._live.stream(request, after, _types(request))
+        return await self._live.stream(request, after, types_of(request))
 
 
-def _types(request: web.Request) -> frozenset[EventType]:
-    return _TYPES.read(request) or FED_TYPES
+def types_of(request: web.Request) -> frozenset[EventType]:
+    """The types asked for; all if none are."""
+    return TYPES.read(request) or FED_TYPES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -11,7 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from gateway.api import params
 from gateway.api.parts import Live, MapPage, MapStream
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, json_answer
+from gateway.api.routes import Route, check_origin, json_answer
 from gateway.journal.base import FED_TYPES, EventType
 from gateway.map_views import MapAbout, TooManyPages
 from protocols.cloudevents import to_json
@@ -76,7 +75,7 @@ class MapStreamRoutes:
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """Until either side has enough."""
-        _check_origin(request)
+        check_origin(request)
         after = _AFTER.read(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, compress=False, max_msg_size=MAX_WORD_BYTES
@@ -148,10 +147,3 @@ class _Follower:
             while self._sent and self._sent[0] <= drawn:
                 self._sent.pop(0)
                 self._room.release()
-
-
-def _check_origin(request: web.Request) -> None:
-    """A browser opens WebSockets for any page, with its cookies: only for our own, then."""
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
-        raise Problem(403, "a page of another origin may not follow the map", origin=origin)

@@ -148,6 +148,13 @@ def check_page(request: web.Request) -> None:
         raise Problem(403, f"with a cookie, a request that changes anything needs {PAGE_HEADER}")
 
 
+def check_origin(request: web.Request) -> None:
+    """A browser opens WebSockets for any page, with its cookies: only for our own, then."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        raise Problem(403, "a page of another origin may not listen here", origin=origin)
+
+
 def json_answer(
     value: Struct, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:

@@ -72,8 +72,8 @@ def test_it_has_every_channel_and_no_other(page: dict[str, Any]) -> None:
     addresses = {channel["address"] for channel in page["channels"].values()}
     expected = {topics.up("field", "{device}", channel) for channel in topics.Up}
     expected |= {topics.down("field", "{device}", channel) for channel in topics.Down}
-    live = "/api/v1/devices/{device}/live"
-    assert addresses == expected | {"/api/v1/events/stream", "/api/v1/map/stream", live}
+    expected |= {f"/api/v1/{each}" for each in ("events/stream", "events/socket", "map/stream")}
+    assert addresses == expected | {"/api/v1/devices/{device}/live"}
     used = {each["channel"]["$ref"].rpartition("/")[2] for each in page["operations"].values()}
     assert used == set(page["channels"])
 

@@ -158,8 +158,12 @@ async def test_the_audit_log_is_for_administrators(
     known = tokens(gateway.folder)
     async with console(chromium, gateway.url, language="en-US") as page:
         await page.sign_in(known[Role.DISPATCHER], "#/audit")
-        await page.until("() => location.hash === '#/map'")
+        told = await page.at("#not-for-role [role=alert]").inner_text()
+        assert "administrator" in told
+        assert "dispatcher" in told
         assert await page.at("#bar nav a[data-page=audit]").count() == 0
+        await page.page.keyboard.press("Shift+Slash")
+        assert "Audit log" not in await page.at("dialog .keys").inner_text()
     async with console(chromium, gateway.url, language="en-US") as page:
         await page.sign_in(known[Role.ADMIN], "#/audit")
         await page.at("#audit tr", has_text="officer dispatcher").wait_for()

@@ -13,7 +13,7 @@ from playwright.async_api import Browser
 from gateway.registry import Registry, Role
 from tests.edge.panel_parts import browser, needs_chromium
 from tests.scenarios.whole import Gateway, Terminal
-from tests.web.console_parts import BOX, console, field, tokens
+from tests.web.console_parts import BOX, Console, console, field, tokens
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 
@@ -169,7 +169,8 @@ async def test_language_theme_and_keys(gateway: Gateway, chromium: Browser) -> N
         await page.page.keyboard.press("KeyD")
         assert await page.page.evaluate("document.documentElement.dataset.theme") == "light"
         await page.page.keyboard.press("Shift+Slash")
-        await page.at("dialog kbd", has_text="A").wait_for()
+        await page.at("dialog kbd", has_text="N").wait_for()
+        assert await page.at("dialog dd", has_text="Accept").count() == 0  # a viewer may not
         await page.page.keyboard.press("Escape")
         await page.until("() => !document.querySelector('dialog')")
 
@@ -185,3 +186,25 @@ async def test_a_key_in_a_field_is_a_letter(
         await page.page.keyboard.press("KeyA")
         async with asyncio.timeout(10):
             assert not await gateway.events("alarm.stage")
+
+
+async def test_eight_tabs_of_one_browser_all_hear_of_an_alarm_and_can_act(
+    gateway: Gateway, box: Terminal, chromium: Browser
+) -> None:
+    async with console(chromium, gateway.url) as first:
+        await first.sign_in(tokens(gateway.folder)[Role.DISPATCHER], "#/feed")
+        context = first.page.context
+        tabs = [first, *[Console(await context.new_page(), gateway.url) for _ in range(7)]]
+        for tab in tabs[1:]:
+            await tab.page.goto(f"{gateway.url}/#/feed")
+            await tab.live()
+        for tab in tabs:
+            await tab.at("#page header .tag.good").wait_for()
+        box.send("alarm", panic(1))
+        for tab in tabs:
+            await tab.at("#turn .what", has_text="抢劫").wait_for()
+            await tab.at("#feed tr", has_text="抢劫").wait_for()
+        await tabs[-1].at("#accept").click()
+        for tab in tabs:
+            await tab.until("() => !document.querySelector('#turn .banner')")
+        assert [error for tab in tabs for error in tab.errors] == []

@@ -170,7 +170,7 @@ class App {
   async _route() {
     if (this.session.role === null) return;
     const [name = HOME, ...parts] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
-    const page = PAGES.find((each) => each.name === name && this.can(each.role));
+    const page = PAGES.find((each) => each.name === name);
     if (!page) return void this.go(HOME);
     this._nav.classList.remove("open");
     for (const link of this._nav.querySelectorAll("a")) {
@@ -183,6 +183,7 @@ class App {
     }
     if (this._open?.name === name && this._open.route) return void this._open.route(parts);
     this._close();
+    if (!this.can(page.role)) return void this._page.replaceChildren(notFor(this.session.role, page));
     const asked = ++this._asked;
     try {
       const { mount } = await import(`./pages/${name}.js`);
@@ -249,9 +250,9 @@ class App {
   }
 
   _keysOfAll() {
-    const add = (code, face, label, act, options) => this.keys.add(code, face, label, () => this.session.role && act(), options);
-    for (const { name, code, face } of PAGES) add(code, face, () => t("key.page", t(`page.${name}`)), () => this.go(name), { shift: true });
-    add("KeyA", "A", () => t("key.accept"), () => this.accept());
+    const add = (code, face, label, act, { shift, role = "viewer" } = {}) => this.keys.add(code, face, label, act, { shift, isFor: () => this.can(role) });
+    for (const { name, code, face, role } of PAGES) add(code, face, () => t("key.page", t(`page.${name}`)), () => this.go(name), { shift: true, role });
+    add("KeyA", "A", () => t("key.accept"), () => this.accept(), { role: "dispatcher" });
     add("KeyN", "N", () => t("key.next"), () => this.alarms.passOver());
     add("KeyM", "M", () => t("key.mute"), () => this._mute());
     add("KeyD", "D", () => t("key.theme"), () => this._otherTheme());
@@ -280,6 +281,13 @@ class App {
     location.hash = "";
     location.reload(); // nothing of what was seen stays
   }
+}
+
+/** What stands in place of a page that a role may not see. */
+function notFor(role, { name, role: needed }) {
+  return h("div", { class: "sheet", id: "not-for-role" }, h("h1", {}, t(`page.${name}`)),
+    h("p", { class: "wrong", role: "alert" }, t("not_for_role", t(`page.${name}`), t(`role.${needed}`), t(`role.${role}`))),
+    h("p", {}, h("a", { href: `#/${HOME}` }, t(`page.${HOME}`))));
 }
 
 const pageLink = ({ name }) => h("a", { href: `#/${name}`, data: { page: name } }, t(`page.${name}`));

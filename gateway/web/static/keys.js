@@ -13,9 +13,10 @@ export class Keys {
   }
 
   /** `code`: the key by its place (`KeyA`, `Slash`), whatever the input method makes of it.
-      `label`: what it does, as a text. Gives what takes it back. */
-  add(code, face, label, act, { shift = false } = {}) {
-    const key = { code, face, label, act, shift };
+      `label`: what it does, as a text. `isFor`: whether it is for who is signed in. Gives what takes
+      it back. */
+  add(code, face, label, act, { shift = false, isFor = () => true } = {}) {
+    const key = { code, face, label, act, shift, isFor };
     this._keys.push(key);
     return () => this._keys.splice(this._keys.indexOf(key), 1);
   }
@@ -28,7 +29,7 @@ export class Keys {
       this.isOn = isOn.checked;
       localStorage.setItem(KEPT, this.isOn ? "yes" : "no");
     });
-    const rows = this._keys.filter(({ face }) => face).map(({ face, label }) => [h("dt", {}, h("kbd", {}, face)), h("dd", {}, label())]);
+    const rows = this._keys.filter(({ face, isFor }) => face && isFor()).map(({ face, label }) => [h("dt", {}, h("kbd", {}, face)), h("dd", {}, label())]);
     openDialog(t("shortcuts"), h("dl", { class: "keys" }, rows), h("p", {}, h("label", {}, isOn, " ", t("shortcuts_on"))));
   }
 
@@ -47,7 +48,7 @@ export class Keys {
   }
 
   _find({ code, shiftKey }) {
-    return this._keys.findLast((key) => key.code === code && (key.shift === shiftKey || code === "Escape"));
+    return this._keys.findLast((key) => key.code === code && key.isFor() && (key.shift === shiftKey || code === "Escape"));
   }
 }
 

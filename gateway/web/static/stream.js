@@ -4,7 +4,8 @@ const TYPES = [
   "alarm.raised", "alarm.updated", "alarm.stage", "presence", "media", "command",
   "unit.changed", "unit.contradiction", "unit.arrival",
 ];
-const SILENT_MS = 25_000; // the gateway says something every 15 s
+const SILENT_MS = 12_000; // the gateway says something every 5 s
+const ASK_MS = 5_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
 const FORGET_MS = 30 * 60_000; // away for longer: what is now is asked for, not all that was
@@ -21,6 +22,12 @@ export class Stream {
     this.state = "connecting";
     this.since = Date.now();
     this._wake = () => {};
+    this._drop = () => {};
+  }
+
+  /** Begin behind this event, and not from now on. */
+  from(cursor) {
+    this._cursor = cursor;
   }
 
   /** Listen to a type of event (`alarm.raised`), or to `state`, to every `event`, or to `live`: on again,
@@ -36,13 +43,13 @@ export class Stream {
     this._ended = new AbortController();
     const { signal } = this._ended;
     addEventListener("online", () => this._wake(), { signal });
-    addEventListener("offline", () => this._reading?.abort(), { signal });
+    addEventListener("offline", () => this._drop(), { signal });
     this._run(this._ended.signal);
   }
 
   stop() {
     this._ended?.abort();
-    this._reading?.abort();
+    this._drop();
     this._wake();
   }
 
@@ -53,7 +60,7 @@ export class Stream {
 
   /** Other types are asked for: listen anew, from where it was. */
   again() {
-    this._reading?.abort();
+    this._drop();
     setTimeout(() => this._wake());
   }
 
@@ -75,49 +82,46 @@ export class Stream {
     }
   }
 
+  /** Over a WebSocket: of other streams a browser opens six to an address, over all its tabs. */
   async _read(ended, onOpen) {
-    const reading = (this._reading = new AbortController());
     if (this.state === "cut" && Date.now() - this.since > FORGET_MS) this._cursor = null;
-    const after = this._cursor === null ? "" : `&after=${this._cursor}`;
-    let watchdog = setTimeout(() => reading.abort(), SILENT_MS);
-    try {
-      const response = await this._session.fetch(`/api/v1/events/stream?types=${this._types().join(",")}${after}`, {
-        signal: reading.signal,
-        headers: { Accept: "text/event-stream" },
-      });
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done || ended.aborted) return;
-        if (this.state !== "live") {
+    const url = new URL(`/api/v1/events/socket?types=${this._types().join(",")}`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    if (this._cursor !== null) url.searchParams.set("after", this._cursor);
+    const socket = new WebSocket(url);
+    let isOn = false;
+    let watchdog = null;
+    await new Promise((over) => {
+      this._drop = () => {
+        socket.onmessage = socket.onclose = null; // a dead network keeps it closing for long
+        socket.close();
+        over();
+      };
+      const watch = () => {
+        clearTimeout(watchdog);
+        watchdog = setTimeout(this._drop, SILENT_MS);
+      };
+      socket.onclose = over;
+      socket.onmessage = ({ data }) => {
+        watch();
+        const word = JSON.parse(data);
+        if (word.type === "hello") {
+          isOn = true;
+          this._cursor ??= word.cursor;
           onOpen();
           this._become("live");
           this._tell("live");
+        } else if (word.type === "event") {
+          this._cursor = word.cursor;
+          this._tell("event", word.event);
+          this._tell(word.event.type.replace(/^fieldgate\./, "").replace(/\.v1$/, ""), word.event);
         }
-        clearTimeout(watchdog);
-        watchdog = setTimeout(() => reading.abort(), SILENT_MS);
-        const blocks = (rest + value).split("\n\n");
-        rest = blocks.pop();
-        for (const block of blocks) this._event(block);
-      }
-    } finally {
-      clearTimeout(watchdog);
-      reading.abort();
-    }
-  }
-
-  _event(block) {
-    const fields = {};
-    for (const line of block.split("\n")) {
-      const at = line.indexOf(": ");
-      if (at > 0) fields[line.slice(0, at)] = line.slice(at + 2);
-    }
-    if (fields.data === undefined) return;
-    this._cursor = fields.id ?? this._cursor;
-    const event = JSON.parse(fields.data);
-    this._tell("event", event);
-    this._tell(event.type.replace(/^fieldgate\./, "").replace(/\.v1$/, ""), event);
+      };
+      watch();
+    });
+    clearTimeout(watchdog);
+    // A WebSocket does not say why it was refused.
+    if (!isOn && !ended.aborted) await this._session.ask("GET", "/api/v1/session", undefined, { signal: AbortSignal.timeout(ASK_MS) });
   }
 
   _become(state) {

@@ -42,7 +42,7 @@ export async function mount(root, app, parts) {
     app.keys.add("Escape", "Esc", () => t("key.escape"), () => app.go("map")),
     app.keys.add("Slash", "/", () => t("key.find"), () => find.focus()),
     app.keys.add("KeyJ", "J / K", () => t("key.older"), () => step(1)),
-    ...Array.from({ length: 6 }, (_, n) => app.keys.add(`Digit${n + 1}`, n ? "" : "1 … 6", () => t("key.send"), () => card?.send?.(n))),
+    ...Array.from({ length: 6 }, (_, n) => app.keys.add(`Digit${n + 1}`, n ? "" : "1 … 6", () => t("key.send"), () => card?.send?.(n), { isFor: () => app.can("dispatcher") })),
     app.keys.add("KeyK", "", () => "", () => step(-1)),
   ];
   search.addEventListener("submit", (event) => {

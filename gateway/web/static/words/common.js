@@ -18,6 +18,8 @@ export const words = {
   sign_in_wrong: ["令牌不对，或已被吊销", "The token is unknown or revoked"],
   sign_in_over: ["登录已失效，请重新登录", "You have been signed out; sign in again"],
   signed_in: ["{0}（{1}）", "{0} ({1})"], nobody: ["未命名", "no name"],
+  not_for_role: ["“{0}”只对“{1}”角色开放，你登录的角色是“{2}”。需要时请管理员另发令牌。",
+    "“{0}” is for the role “{1}”; you are signed in as “{2}”. An administrator can give you another token."],
   "role.viewer": ["查看", "viewer"], "role.dispatcher": ["指挥调度", "dispatcher"], "role.admin": ["管理", "administrator"],
 
   "link.live": ["实时", "Live"], "link.connecting": ["连接中", "Connecting"], "link.cut": ["已断开", "Cut off"],
