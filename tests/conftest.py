@@ -8,10 +8,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 from tests import parts
+
+# Without a deadline for each example: machines are shared.
+hypothesis.settings.register_profile("shared machine", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def _nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a thread or a child process running."""
     threads, children = set(threading.enumerate()), _children()
     yield
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 10
     while True:
         left: list[object] = [
             t

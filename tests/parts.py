@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import socket
 import subprocess
@@ -12,16 +13,31 @@ from pathlib import Path
 
 import pytest
 
+_PORTS = range(10_000, 32_000)
+"""Below those that the kernel gives to whoever connects or asks for any."""
+
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A free TCP port of the loopback interface that no other test is given while this one runs.
+
+    Each is claimed by a name in the kernel, which goes when this process ends: what is tried here
+    starts on its port later, and again after a crash, while other workers look for ports too.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0fieldgate-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()  # it stays open until then
         return port
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout_s: float = 10) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout_s: float = 30) -> None:
     """Return when something listens there; fail if the process ends first."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -54,4 +70,4 @@ def mosquitto(
         yield port, process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)

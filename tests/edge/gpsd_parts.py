@@ -92,7 +92,7 @@ async def running(gps: Gps) -> AsyncIterator[asyncio.Queue[Position]]:
             await task
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
     """Return when the condition holds."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # a state that is read has no event
@@ -100,7 +100,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
 
 
 async def take(fixes: asyncio.Queue[Position], count: int = 1) -> list[Position]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [await fixes.get() for _ in range(count)]
 
 
@@ -147,7 +147,7 @@ def real_gpsd(
         yield Player(port, process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # and so its gpsd
-        process.wait(10)
+        process.wait(30)
 
 
 def _wait_for_device(port: int) -> None:

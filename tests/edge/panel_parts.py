@@ -65,7 +65,7 @@ async def panelled(config: Config, *, gps: PositionSource | None = None) -> Asyn
 
 async def until_open(port: int) -> None:
     """Wait until the panel listens."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -120,12 +120,12 @@ class Screen:
 
     async def until(self, expression: str, argument: Any = None) -> Any:
         """Wait until the page says so."""
-        handle = await self.page.wait_for_function(expression, arg=argument, timeout=20_000)
+        handle = await self.page.wait_for_function(expression, arg=argument, timeout=30_000)
         return await handle.json_value()
 
     async def until_text(self, selector: str, text: str) -> None:
         """Wait until an element that is seen holds that text."""
-        await self.page.locator(selector, has_text=text).first.wait_for(timeout=20_000)
+        await self.page.locator(selector, has_text=text).first.wait_for(timeout=30_000)
 
     async def middle(self, selector: str) -> tuple[float, float]:
         """Where its middle is."""

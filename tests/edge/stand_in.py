@@ -68,14 +68,14 @@ class StandInGateway:
         client.on_connect, client.on_subscribe, client.on_message = subscribe, be_ready, take
         client.connect("127.0.0.1", self._port)
         client.loop_start()
-        await asyncio.wait_for(subscribed.wait(), 10)
+        await asyncio.wait_for(subscribed.wait(), 30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
-    async def until(self, holds: Callable[[], Any], timeout_s: float = 15) -> Any:
+    async def until(self, holds: Callable[[], Any], timeout_s: float = 30) -> Any:
         """Wait until it holds; what it gave."""
         async with asyncio.timeout(timeout_s):
             while not (value := holds()):

@@ -297,7 +297,7 @@ async def test_a_receipt_for_an_alarm_never_sent_is_no_acknowledgement(
         assert agent._spool.count[Up.ALARM] == 1
 
 
-async def _until(holds: Callable[[], object], timeout_s: float = 10) -> None:
+async def _until(holds: Callable[[], object], timeout_s: float = 30) -> None:
     """Wait for something inside the agent that tells nobody."""
     async with asyncio.timeout(timeout_s):
         while not holds():

@@ -83,7 +83,7 @@ class NetworkCamera(ThreadingHTTPServer):
 
     def wait_for(self, number: int) -> None:
         with self.sent_more:
-            assert self.sent_more.wait_for(lambda: self.sent >= number, timeout=10)
+            assert self.sent_more.wait_for(lambda: self.sent >= number, timeout=30)
 
 
 class _Stream(BaseHTTPRequestHandler):

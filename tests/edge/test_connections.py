@@ -16,7 +16,7 @@ from edge.connections import Connections
 async def listen(connections: Connections) -> tuple[asyncio.Server, socket.socket]:
     """A server, and a client whom the kernel has connected: the server does not know it yet."""
     server = await asyncio.start_server(connections.accept, "127.0.0.1", 0)
-    client = socket.create_connection(server.sockets[0].getsockname(), timeout=10)
+    client = socket.create_connection(server.sockets[0].getsockname(), timeout=30)
     return server, client
 
 
@@ -63,7 +63,7 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_the_end() -> None:
     connections = Connections(serve)
     server, client = await listen(connections)
     await answered.wait()
-    await asyncio.wait_for(connections.close(server), 5)
+    await asyncio.wait_for(connections.close(server), 30)
     assert await asyncio.to_thread(hears_the_end, client)
 
 

@@ -225,7 +225,7 @@ async def test_curl_follows_an_alarm_until_it_is_closed(broker_port: int, tmp_pa
         )
         assert curl.stdout is not None
         stages = []
-        while line := await asyncio.wait_for(curl.stdout.readline(), 10):
+        while line := await asyncio.wait_for(curl.stdout.readline(), 30):
             step = json.loads(line)
             stages.append(step["stage"])
             if step["stage"] == "stored":

@@ -48,17 +48,17 @@ def agent(config: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(30)
 
 
 def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [FIELDGATE, "edge", *arguments], capture_output=True, text=True, timeout=20, check=False
+        [FIELDGATE, "edge", *arguments], capture_output=True, text=True, timeout=30, check=False
     )
 
 

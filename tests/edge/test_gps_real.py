@@ -89,8 +89,8 @@ async def test_gpsd_py3_sees_the_same_place(tmp_path: Path) -> None:
     with real_gpsd(log, tmp_path, seconds_per_sentence=0.02) as gpsd:
         gps = Gps("127.0.0.1", gpsd.port, now_ms=lambda: NO_TIME_MS)
         async with running(gps) as fixes:
-            track = [await asyncio.wait_for(fixes.get(), 10)]
+            track = [await asyncio.wait_for(fixes.get(), 30)]
             theirs = await asyncio.to_thread(poll, gpsd.port)
             while (theirs.lat, theirs.lon) != (track[-1].lat, track[-1].lon):
-                track.append(await asyncio.wait_for(fixes.get(), 10))
+                track.append(await asyncio.wait_for(fixes.get(), 30))
     assert (theirs.mode, theirs.hspeed, theirs.track) == (3, track[-1].spd, track[-1].hdg)

@@ -190,7 +190,7 @@ async def test_the_stream_tells_each_step(broker_port: int, tmp_path: Path) -> N
         state: dict[str, Any] = {}
 
         async def until(holds: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while line := await response.content.readline():
                     if line.startswith(b"data: {"):
                         state.update(json.loads(line[6:]))
@@ -293,7 +293,7 @@ async def test_what_waits_is_followed_over_a_restart(broker_port: int, tmp_path:
         assert [(track.id, track.act, track.ref) for track in agent.reports()] == [
             (report, "en_route", "110-1")
         ]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for step in followed.follow():
                 if step.stage == "stored":
                     break

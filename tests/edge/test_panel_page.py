@@ -288,21 +288,21 @@ async def test_a_killed_agent_is_told_of_loudly_and_comes_back(tmp_path: Path) -
             await panel.tap("[data-act=foot_patrol]")
             await panel.at("[data-act=foot_patrol][aria-pressed=true]").wait_for()
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(30)
             await panel.until_text("#gone", "本机程序无响应")
             assert await panel.at("#duty button:disabled").count() == len(get_args(DutyAct))
             await panel.until("() => document.querySelector('#gone use').getBBox().width > 0")
             await panel.hold("#sos")
             await panel.until_text("#lost", "报警未发出")
             process = start()
-            await panel.at(".alarm").wait_for(timeout=20_000)  # it went on trying
+            await panel.at(".alarm").wait_for(timeout=30_000)  # it went on trying
             await panel.at("#lost").wait_for(state="hidden")
             await panel.at("#gone").wait_for(state="hidden")
             await panel.at("[data-act=foot_patrol][aria-pressed=true]").wait_for()
             process.send_signal(signal.SIGSTOP)  # it is there, and says nothing
             await panel.until_text("#gone", "本机程序无响应")
             process.send_signal(signal.SIGCONT)
-            await panel.at("#gone").wait_for(state="hidden", timeout=20_000)
+            await panel.at("#gone").wait_for(state="hidden", timeout=30_000)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(30)

@@ -33,7 +33,7 @@ class Counting:
         self.may_go_on.set()
 
     def take(self, wish: Wish = USUAL) -> Picture | None:
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(30)
         if self.is_lost:
             return None
         self.number += 1
@@ -66,7 +66,7 @@ class Scene:
         )
 
     async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not holds():
                 self._news.clear()
                 await self._news.wait()

@@ -95,7 +95,7 @@ def test_a_running_gateway_is_found_and_its_ports_are_its_own(tmp_path: Path) ->
             assert [check["found"] for check in ports] == ["this gateway's"] * 2
         finally:
             gateway.terminate()
-            gateway.wait(20)
+            gateway.wait(30)
     assert examine("--data", tmp_path, *ANY)[f"gateway of {tmp_path}"]["found"] == "does not run"
 
 

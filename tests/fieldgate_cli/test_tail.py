@@ -29,7 +29,7 @@ COMMAND = (sys.executable, "-c", "from fieldgate.cli import main; main()", "tail
 async def tailing(*arguments: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=PIPE, stderr=PIPE)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             yield process
     finally:
         if process.returncode is None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 async def ended(gateway: Gateway, command: str, *ends: str) -> dict[str, Any]:
     """The command once it has come to one of these states."""
     view: dict[str, Any] = await gateway.get(f"/api/v1/commands/{command}")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while view["state"] not in ends:
             known = len(view["timeline"])
             path = f"/api/v1/commands/{command}?wait_s=5&beyond={known}"
@@ -58,7 +58,7 @@ async def test_a_box_blinks_rings_and_is_configured_on_order_each_once(
         assert box.tunes().count("ringing") == 1
         await box.kill()
         await box.start()
-        async with asyncio.timeout(20):  # what it was told is kept, and told in its status
+        async with asyncio.timeout(30):  # what it was told is kept, and told in its status
             while not any(
                 event["data"].get("cfg") == "v7" for event in await gateway.events("status")
             ):

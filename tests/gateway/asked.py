@@ -38,7 +38,7 @@ class Box:
 
     async def ordered(self, act: str) -> Command:
         """The next command of that action."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 while self._seen == len(self.gateway.sent):
                     await asyncio.sleep(0.005)  # the list tells nobody

@@ -95,7 +95,7 @@ class Studio:
 
     async def fed(self, number: int, kind: str = "media") -> list[Event]:
         """The events of so many pictures, once they are there."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 cursor = self.gw.journal.last_cursor  # first: the next may come while we read
                 if len(events := await self.gw.events(kind)) >= number:
@@ -109,7 +109,7 @@ class Studio:
     async def running(self) -> int:
         """The process that makes pictures whole, once it runs."""
         process = self.darkroom.assembler.process
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while process.pid is None:
                 await asyncio.sleep(0.01)
         return process.pid
@@ -132,7 +132,7 @@ class Studio:
 
     async def thumbnail_tried(self, picture: str) -> Any:
         """The same, once a thumbnail was made or given up."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 original = self.gw.journal.shelf.original(picture)
                 if original is not None and original.thumbnail is not None:

@@ -272,7 +272,7 @@ async def test_connections_leave_file_descriptors_for_alarms(
     for _, writer in kept:
         writer.close()
         await writer.wait_closed()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             async with gateway.request("GET", "/readyz", role=None) as response:
                 if response.status == 200:
@@ -288,7 +288,7 @@ def test_a_connection_at_any_turn_of_the_loop_ends_with_the_server(
 
     async def connected() -> socket.socket:
         async with server.Server(web.Application(), "127.0.0.1", 0) as serving:
-            client = socket.create_connection((serving.host, serving.port), timeout=10)
+            client = socket.create_connection((serving.host, serving.port), timeout=30)
             for _ in range(turns):
                 await asyncio.sleep(0)
         return client

@@ -177,7 +177,7 @@ async def test_who_waits_is_answered_when_there_is_more_to_say(gateway: Outward)
     waiting = asyncio.create_task(gateway.get(path))
     await gateway.get("/healthz")
     await gateway.commands.cancel(made["id"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await waiting)["state"] == "cancelled"
         assert (await gateway.get(path))["state"] == "cancelled"
 

@@ -203,7 +203,7 @@ async def test_a_look_that_fails_is_told_and_ends_nothing(
     running = asyncio.create_task(outlook.run())
     for broken in (False, True, False):
         monkeypatch.setattr(crews, "places", _broken if broken else crews.at.values)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while ("failed" in _said(outlook)) != broken or "no look" in _said(outlook):
                 await asyncio.sleep(0.01)  # a look makes no event
     assert b'"units":["car-1"]' in outlook.reach().body

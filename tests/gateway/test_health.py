@@ -48,7 +48,7 @@ class Watched:
 
     async def until_wrong(self, text: str) -> None:
         """Return when that is said to be wrong."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while text not in "; ".join(self.health.condition().wrong):
                 await asyncio.sleep(0.01)
 
@@ -80,14 +80,14 @@ async def test_a_commit_that_hangs_is_told_and_its_end_too(
     def hanging(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         with transaction(connection):
             yield connection
-            go_on.wait(10)
+            go_on.wait(30)
 
     monkeypatch.setattr(sqlite, "transaction", hanging)
     await watched.until_wrong("no commit has gone through")
     watched.room.release()
     await watched.until_wrong("the disk is full")
     go_on.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while watched.health.condition().wrong:
             await asyncio.sleep(0.01)
 
@@ -163,7 +163,7 @@ async def test_counts_are_made_aside_and_again_when_a_device_came_meanwhile() ->
     counts = Counts(walk)
     assert counts.newest == {}
     counting = asyncio.create_task(counts.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while counts.newest != {"online": 3}:
             await asyncio.sleep(0.01)
     counting.cancel()

@@ -116,13 +116,13 @@ async def test_an_alarm_waits_for_no_telemetry_and_is_read_after_what_came_befor
             yield connection
             if connection is journal._telemetry:
                 under_way.set()
-                go_on.wait(5)
+                go_on.wait(30)
 
     async with SqliteJournal(tmp_path) as journal:
         await journal.commit_block(block(1))
         monkeypatch.setattr(sqlite, "transaction", slow)
         telemetry = journal.commit_block(block(4))
-        assert await asyncio.to_thread(under_way.wait, 5)
+        assert await asyncio.to_thread(under_way.wait, 30)
         assert (await journal.commit(Change([alarm(1)])))[0] == [7]
         assert not telemetry.done()
         assert await cursors(journal) == [1, 2, 3]  # a feed that saw 7 would never ask for 4 to 6
@@ -142,7 +142,7 @@ async def test_after_a_failed_commit_nothing_is_committed_any_more(
         monkeypatch.undo()
         with pytest.raises(CommitFailed):
             await journal.commit(Change([alarm(3)]))
-        await asyncio.wait_for(journal.failed.wait(), 5)
+        await asyncio.wait_for(journal.failed.wait(), 30)
     async with SqliteJournal(tmp_path) as journal:
         assert await cursors(journal) == [1]
 
@@ -156,10 +156,10 @@ async def test_who_waits_is_woken_by_the_commit_that_passes_his_cursor(tmp_path:
         first = asyncio.create_task(journal.wait_beyond(0))
         second = asyncio.create_task(journal.wait_beyond(1))
         await journal.commit(Change([alarm(1)]))
-        await asyncio.wait_for(first, 5)
+        await asyncio.wait_for(first, 30)
         assert not second.done()
         await journal.commit(Change([alarm(2)]))
-        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(second, 30)
 
 
 def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ async def test_a_websocket_tells_of_each_picture_and_of_silence(gateway: Outward
         view = json.loads(await socket.receive_str())
         assert (view["seq"], view["age_ms"], view["limited"]) == (1, 100, "link")
         assert await socket.receive_bytes() == JPEG
-        silence = json.loads(await socket.receive_str(timeout=5))
+        silence = json.loads(await socket.receive_str(timeout=30))
         assert silence == {"silent_ms": 0, "device": "online"}
-        end = json.loads(await socket.receive_str(timeout=5))
+        end = json.loads(await socket.receive_str(timeout=30))
         assert end == {"end": "over", "detail": ""}
     assert (await box.ordered("cancel")).args == {"id": command.id}
 
@@ -104,7 +104,7 @@ async def test_a_device_that_stops_ends_it_and_says_why(gateway: Outward, box: B
         await socket.receive_str()
         await socket.receive_bytes()
         await box.says(command, "failed", "the camera gives no picture")
-        end = json.loads(await socket.receive_str(timeout=5))
+        end = json.loads(await socket.receive_str(timeout=30))
     assert end == {
         "end": "failed",
         "detail": "device box-1 could not: the camera gives no picture",

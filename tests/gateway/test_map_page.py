@@ -66,7 +66,7 @@ class Shown:
         return found
 
     async def until(self, condition: str, argument: Any = None) -> None:
-        await self.page.wait_for_function(condition, arg=argument, timeout=20_000)
+        await self.page.wait_for_function(condition, arg=argument, timeout=30_000)
 
     async def pixel(self, lat: float, lon: float) -> tuple[int, ...]:
         """What colour the map has there: blue, green, red."""

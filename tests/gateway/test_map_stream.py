@@ -56,7 +56,7 @@ class Client:
     async def update(self, *, draw: bool = True) -> list[Frame]:
         """The next update, whole."""
         found = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 message = await self.socket.receive()
                 if message.type is aiohttp.WSMsgType.BINARY:

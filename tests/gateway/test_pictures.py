@@ -87,7 +87,7 @@ async def test_a_picture_that_a_crash_interrupted_is_fed_once(
         await room.fed(1)
         assert room.store.unfinished() == [("car-1", media.picture_id(picture))]
     async with studio(tmp_path) as room:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while room.store.unfinished():
                 await asyncio.sleep(0.01)
         assert len(await room.gw.events("media")) == 1

@@ -70,7 +70,7 @@ async def test_an_alarm_is_fed_beside_telemetry_that_is_under_way(tmp_path: Path
         waiting = asyncio.create_task(journal.wait_beyond(0, FOLLOWED))
         ((cursor,), _) = await journal.commit(Change([alarm(1)]))
         assert cursor == 51
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
         page = await journal.read(0, 10, FOLLOWED)
         assert ([event.cursor for event in page.events], page.next) == ([51], 51)
         # Who follows telemetry too sees neither: what is below may still come.

@@ -154,15 +154,15 @@ async def test_an_alarm_waits_for_room_and_telemetry_is_told_that_there_is_none(
         await journal.commit_block(block(1))
         full.fill()
         waiting = journal.commit(large(1))
-        await asyncio.wait_for(full.asked.wait(), 5)
+        await asyncio.wait_for(full.asked.wait(), 30)
         assert not waiting.done()
         blocks = [journal.commit_block(scattered(first, 2000)) for first in (10, 10_000)]
         for each in blocks:
             with pytest.raises(DiskFull):
-                await asyncio.wait_for(each, 5)
+                await asyncio.wait_for(each, 30)
         assert not journal.failed.is_set()
         full.has_room = True
-        (cursor,), _ = await asyncio.wait_for(waiting, 5)
+        (cursor,), _ = await asyncio.wait_for(waiting, 30)
         assert cursor == 4
         await journal.commit_block(block(10))  # a few fit into a page in use
         assert await cursors(journal) == [1, 2, 3, 4, 5, 6, 7]
@@ -181,7 +181,7 @@ async def test_the_reserve_is_given_before_anything_waits(tmp_path: Path) -> Non
     async with SqliteJournal(tmp_path, make_room=make_room) as journal:
         await journal.commit(Change())
         journal._main.execute("PRAGMA max_page_count = 1")
-        await asyncio.wait_for(journal.commit(large(1)), 5)
+        await asyncio.wait_for(journal.commit(large(1)), 30)
         assert len(given) == 1
         assert await cursors(journal) == [1]
 
@@ -191,7 +191,7 @@ async def test_a_journal_that_waits_for_room_closes_when_it_is_told(tmp_path: Pa
     async with full.journal as journal:
         full.fill()
         waiting = journal.commit(large(1))
-        await asyncio.wait_for(full.asked.wait(), 5)
+        await asyncio.wait_for(full.asked.wait(), 30)
     with pytest.raises(DiskFull):
         await waiting
     async with SqliteJournal(tmp_path) as journal:

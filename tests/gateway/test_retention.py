@@ -261,7 +261,7 @@ async def test_a_deletion_that_a_crash_interrupted_is_recorded_once_and_finished
         await room.get(f"/api/v1/media/{gone}", 410)
     async with studio(tmp_path) as room:
         await room.fed(1, "media.custody")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while on_disk(tmp_path):
                 await asyncio.sleep(0.01)
         await room.darkroom.custody.finish()

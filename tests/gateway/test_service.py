@@ -37,7 +37,7 @@ class Manager:
 
     async def next(self) -> str:
         """The next thing that it is told."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return (await asyncio.get_running_loop().sock_recv(self._socket, 1024)).decode()
 
     async def until(self, line: str) -> None:
@@ -100,7 +100,7 @@ async def test_the_watchdog_hears_of_commits_alone(
         with transaction(connection):
             yield connection
             if hangs.is_set():
-                go_on.wait(20)
+                go_on.wait(30)
 
     monkeypatch.setattr(sqlite, "transaction", hanging)
     stop = asyncio.Event()
@@ -126,7 +126,7 @@ async def test_the_watchdog_hears_of_commits_alone(
 
 def _asked(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return str(answer.read())
     except urllib.error.HTTPError as refusal:
         return str(refusal.read())

@@ -53,7 +53,7 @@ class Asking:
             return response.status, response.headers, await response.read()
 
     async def answer(self) -> tuple[int, Any, bytes]:
-        return await asyncio.wait_for(self._task, 15)
+        return await asyncio.wait_for(self._task, 30)
 
     async def problem(self) -> tuple[int, Any]:
         status, _, body = await self.answer()

@@ -45,7 +45,7 @@ class Scene:
 
     async def is_seen(self, state: str) -> None:
         """Wait until the gateway knows the device as online, or as offline."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await self.gateway.get(f"/api/v1/devices/{CAR}"))["state"] != state:
                 await asyncio.sleep(0.05)
 
@@ -58,7 +58,7 @@ class Scene:
 
     async def commands(self, act: str) -> list[Any]:
         """Those of that action, the oldest first, once they have ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 page = await self.gateway.get(f"/api/v1/commands?device={CAR}")
                 found = [each for each in page["commands"][::-1] if each["act"] == act]

@@ -79,7 +79,7 @@ async def _a_day_with_crashes(
                 await crash(gateway, core)
             await city.exited.wait()
             assert city.newest["phase"] == "done", city.failure()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while _lost(ledgers):
                 await asyncio.sleep(0.1)
     return await verify(data, ledgers)
@@ -117,12 +117,12 @@ async def test_a_disk_that_takes_no_more_costs_no_alarm(tmp_path: Path) -> None:
             process = psutil.Process(gateway.pid)
             process.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
             box.send("alarm", alarm)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while "the journal has failed" not in await gateway.wrong():
                     await asyncio.sleep(0.05)
             assert box.receipts.empty()
             process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while box.receipts.empty():
                     box.send("alarm", alarm)
                     await asyncio.sleep(0.5)

@@ -97,10 +97,10 @@ async def test_repetitions_conflicts_and_gaps_end_as_the_contract_says(gateway: 
         for each in (alarm, alarm, alarm | {"text": "another body"}):
             car.send("alarm", each)
             await car.receipt(boot=1, p=1)
+        sent_s = time.monotonic()
         car.send("alarm", alarm | {"seq": 4})
-        asked = time.monotonic()
         receipt = await car.receipt(miss={"p": [[2, 3]]})
-        assert 1 <= time.monotonic() - asked <= 5
+        assert time.monotonic() - sent_s >= 1, "they may be on their way"
         assert receipt["p"] == 1
         ledger = await gateway.get("/api/v1/ledger?device=car-1")
         (device,) = ledger["devices"]

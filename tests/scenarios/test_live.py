@@ -83,7 +83,7 @@ async def test_they_end_by_themselves(tmp_path: Path) -> None:
     async with scene(tmp_path) as there:
         async with there.watch("?fps=5&seconds=2") as socket:
             told: dict[str, Any] = {}
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while "end" not in told:
                     told = json.loads(await socket.receive_str())
                     if "seq" in told:
@@ -128,7 +128,7 @@ async def test_a_page_shows_them_with_a_ticket(tmp_path: Path) -> None:
         await page.set_content(f'<img src="{source}">', wait_until="commit")
         await page.wait_for_function("document.querySelector('img').naturalWidth === 640")
         frames: set[int] = set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(frames) < 3:
                 shown = await page.locator("img").screenshot(type="png")
                 with contextlib.suppress(StampUnreadable):  # between two pictures

@@ -86,7 +86,7 @@ class Gateway(Api):
 
     async def wait_for(self, count: int, *types: str) -> list[Any]:
         """The events, once there are so many of them."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while len(found := await self.events(*types)) < count:
                 await asyncio.sleep(0.02)
         return found
@@ -123,7 +123,7 @@ class Terminal:
     async def __aenter__(self) -> Self:
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
-        await asyncio.wait_for(self._ready.wait(), 10)
+        await asyncio.wait_for(self._ready.wait(), 30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -138,7 +138,7 @@ class Terminal:
 
     async def receipt(self, **wanted: Any) -> Any:
         """The next receipt that has these values."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 receipt = await self.receipts.get()
                 if all(receipt.get(key) == value for key, value in wanted.items()):
@@ -158,7 +158,7 @@ class Terminal:
 
     async def command(self) -> Any:
         """The next command that comes."""
-        return await asyncio.wait_for(self.commands.get(), 15)
+        return await asyncio.wait_for(self.commands.get(), 30)
 
 
 @contextlib.asynccontextmanager

@@ -56,7 +56,7 @@ class Gateway:
         await self._client.disconnect()
         await asyncio.gather(*self._tasks)
 
-    async def until(self, done: Any, timeout_s: float = 15) -> None:
+    async def until(self, done: Any, timeout_s: float = 30) -> None:
         """Wait until ``done()`` holds, looking whenever a message has come."""
         async with asyncio.timeout(timeout_s), self.changed:
             await self.changed.wait_for(done)

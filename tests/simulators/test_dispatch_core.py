@@ -66,7 +66,7 @@ class FakeGateway:
             await runner.cleanup()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(30), self.changed:
             await self.changed.wait_for(holds)
 
     async def _take(self, request: web.Request) -> web.Response:
@@ -246,7 +246,7 @@ async def test_killed_and_started_again_it_opens_no_second_incident(scene: Scene
         )  # fmt: skip
         assert core.stdout is not None
         try:
-            ready = json.loads(await asyncio.wait_for(core.stdout.readline(), 10))
+            ready = json.loads(await asyncio.wait_for(core.stdout.readline(), 30))
             yield ready["http"]
         finally:
             core.kill()

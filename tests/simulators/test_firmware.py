@@ -58,7 +58,7 @@ async def test_its_presses_arrive_over_a_power_cut_and_stand_in_the_ledger(
         await gateway.until(lambda: gateway.presence[-1][1].boot > first_boot)
         await device.press("duress")
         await gateway.until(lambda: len(gateway.alarms()) == 2)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while device.waiting or tally.stages[Stage.STORED] < 2:  # nothing tells
                 await asyncio.sleep(0.02)
         living.cancel()

@@ -69,13 +69,13 @@ async def test_its_fixes_alarm_and_picture_arrive_and_it_survives_a_reboot(
         await device.press("panic", presses=3)
         await gateway.until(lambda: gateway.alarms() and picture())
         first_boot = gateway.alarms()[0].boot
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not tally.stages[Stage.STORED]:  # the tally has no event
                 await asyncio.sleep(0.02)
         await device.reboot(0)
         await gateway.until(lambda: gateway.presence[-1][1].boot > first_boot)
         device.making = False
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while device.waiting:  # nor has the device
                 await asyncio.sleep(0.02)
         living.cancel()

@@ -78,7 +78,7 @@ async def book(tmp_path: Path) -> AsyncIterator[Ledger]:
         yield opened
 
 
-async def soon(holds: Callable[[], object], timeout_s: float = 20) -> None:
+async def soon(holds: Callable[[], object], timeout_s: float = 30) -> None:
     """Wait for what happens inside the device, where no event tells."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # the device has no event for tests

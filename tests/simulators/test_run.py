@@ -174,7 +174,7 @@ async def test_the_command_ends_cleanly_when_told_to(broker_port: int, tmp_path:
         )  # fmt: skip
         await gateway.until(lambda: len(gateway.messages) > 20)
         process.send_signal(signal.SIGTERM)
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
     *_, last = map(json.loads, out.splitlines())
     assert (last["phase"], last["waiting"], last["devices"]) == ("done", 0, len(units))

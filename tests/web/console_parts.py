@@ -46,7 +46,7 @@ class Console:
 
     async def until(self, expression: str, argument: Any = None) -> Any:
         """Wait until the page says so."""
-        handle = await self.page.wait_for_function(expression, arg=argument, timeout=20_000)
+        handle = await self.page.wait_for_function(expression, arg=argument, timeout=30_000)
         return await handle.json_value()
 
 

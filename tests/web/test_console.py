@@ -286,6 +286,6 @@ async def test_another_console_s_answer_ends_the_turn_here(
         box.send("alarm", alarm())
         await page.at("#turn .what").wait_for()
         await gateway.post("/api/v1/alarms/box-1:1:p:1/accept", by="desk 2")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await page.until("() => !document.querySelector('#turn .banner')")
         await page.at(".alarm-list .row.accepted").wait_for()

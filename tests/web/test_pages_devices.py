@@ -120,7 +120,7 @@ async def test_quarantine_shows_bytes_and_what_they_say(
 ) -> None:
     gateway, _, camera = around
     camera.send("pos", b"\xc1\x00" + bytes(range(256)) * 4)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while len((await gateway.get("/api/v1/quarantine"))["quarantine"]) < 2:
             await asyncio.sleep(0.05)
     async with console(chromium, gateway.url, language="en-US") as page:

@@ -31,7 +31,7 @@ async def test_a_command_is_followed_and_called_back(tmp_path: Path) -> None:
             car.send("reply", delivered)
             await page.at(".steps li", has_text="delivered").wait_for()
             await page.at("#call-back").click()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while (await car.command())["act"] != "cancel":
                     pass  # the text may come twice: it was sent again when the car was online
         async with console(chromium, gateway.url, language="en-US") as page:

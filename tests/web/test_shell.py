@@ -154,7 +154,7 @@ async def test_a_cut_is_told_and_what_was_missed_is_caught_up_with(
         await page.at("#turn .what").wait_for()  # it still waits
         await gateway.start()
         box.send("alarm", panic(2, kind="fire"))
-        await page.at("#cut .good").wait_for(timeout=20_000)
+        await page.at("#cut .good").wait_for(timeout=30_000)
         await page.at("#turn .rest", has_text="1").wait_for()
         assert await page.page.evaluate("window.isTheSamePage")
 
@@ -184,7 +184,7 @@ async def test_a_key_in_a_field_is_a_letter(
         await page.at("#accept").wait_for()
         await page.at("select").first.focus()
         await page.page.keyboard.press("KeyA")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert not await gateway.events("alarm.stage")
 
 
