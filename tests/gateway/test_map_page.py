@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from playwright.async_api import Page, async_playwright
 
+from fieldgate.bench.town import degrees
 from gateway import frames
 from gateway.frames import Rows
 from gateway.registry import Device, Role
@@ -25,6 +26,7 @@ from protocols.duty import UnitState
 from protocols.gcj02 import Wgs84, to_gcj02
 from protocols.model import Fix
 from tests.gateway.outward import NOW_MS, Outward, alarm_change, outward
+from tests.gateway.test_api_map import build
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -239,6 +241,24 @@ async def test_over_domestic_tiles_all_is_shifted_and_told_as_wgs84(tmp_path: Pa
     assert (told["lat"], told["lon"]) == pytest.approx((24.5001, 117.6), abs=1e-8)
     lat, lon = to_gcj02(Wgs84(24.5001, 117.6))
     assert drawn == pytest.approx([lat, lon], abs=1e-8)
+
+
+async def test_one_unit_s_own_reach_is_drawn_and_taken_away(tmp_path: Path) -> None:
+    build(tmp_path)
+    lat, lon = degrees(1000, 0)
+    drawn = """() => new Promise((told) => map.map.once("idle", () => told(
+      map.map.queryRenderedFeatures({ layers: ["own"] }).map((it) => it.properties.minutes))))"""
+    async with outward(tmp_path) as gateway, a_page(gateway) as page:
+        gateway.crews.put("car-1", lat, lon, UnitState.BREAK)
+        await gateway.outlook.look()
+        await page.evaluate(MADE)
+        await page.evaluate("c => map.map.jumpTo({ center: c, zoom: 12 })", [lon, lat])
+        await page.evaluate("() => map.showReach('car-1')")
+        assert set(await page.evaluate(drawn)) == {1, 3, 5}
+        await page.evaluate("() => map.showReach(null)")
+        assert await page.evaluate(drawn) == []
+        why = await page.evaluate("() => map.showReach('nobody').catch(({ message }) => message)")
+        assert why == "there is no unit nobody with a position"
 
 
 async def test_alarms_beat_where_they_are(shown: Shown) -> None:

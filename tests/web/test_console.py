@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+import urllib.error
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
+from fieldgate.map.build import of_seed
 from gateway.registry import Device, Role
 from tests.edge.panel_parts import browser, needs_chromium
 from tests.gateway.photographs import encoded
@@ -76,6 +78,19 @@ def send_picture(
 async def signed_in(page: Console, gateway: Gateway, role: Role = Role.DISPATCHER) -> None:
     await page.sign_in(tokens(gateway.folder)[role], "#/map")
     await page.at("#console").wait_for()
+
+
+async def until_reach_is_known(gateway: Gateway, unit: str) -> None:
+    """Wait until the gateway has read its map, and the unit's first position."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await gateway.get(f"/api/v1/reach?unit={unit}")
+            except urllib.error.HTTPError as error:
+                error.close()
+                await asyncio.sleep(0.1)  # no event tells
+            else:
+                return
 
 
 async def test_an_accepted_alarm_opens_with_its_pictures_and_somebody_is_sent(
@@ -146,6 +161,31 @@ async def test_a_unit_s_card_says_how_it_is_and_takes_a_message(
         command = await car.command()
         assert command["args"] == {"text": "请速回所"}
         await page.at(".orders", has_text="请速回所").wait_for()
+
+
+async def test_a_unit_s_reach_is_shown_by_key_and_goes_with_its_card(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    await asyncio.to_thread(of_seed, 1, tmp_path / "map")
+    async with (
+        field(tmp_path, CAR) as (gateway, [car]),
+        console(chromium, gateway.url) as page,
+    ):
+        car.send("pos", fix(1))
+        await until_reach_is_known(gateway, "car-1")
+        await signed_in(page, gateway, Role.VIEWER)
+        await page.open("map/unit/car-1")
+        button = page.at("#unit-reach")
+        await button.wait_for()
+        await page.at(".map-legend").wait_for()
+        for state in ("true", "false"):
+            await page.page.keyboard.press("KeyR")
+            await page.at(f"#unit-reach[aria-pressed={state}]").wait_for()
+        async with page.page.expect_response("**/api/v1/reach?unit=car-1") as answer:
+            await button.click()
+        assert len((await (await answer.value).json())["features"]) == 3
+        await page.page.keyboard.press("Escape")
+        await page.at("#console:not(.has-card)").wait_for()
 
 
 async def test_a_box_is_found_by_a_part_of_its_name(

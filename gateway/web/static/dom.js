@@ -44,6 +44,7 @@ const PATHS = {
   play: "M7 4l12 8-12 8z",
   pause: "M8 4v16 M16 4v16",
   check: "M4 12l6 6L20 6",
+  reach: "M12 11v2 M12 8a4 4 0 100 8 4 4 0 000-8z M12 3a9 9 0 100 18 9 9 0 000-18z",
   wall: "M2 4h20v13H2z M8 21h8",
 };
 

@@ -20,6 +20,7 @@ export function mapIn(canvas, app, ready = () => {}, how = {}) {
   return {
     flyTo: (place) => ask((map) => map.flyTo(place)),
     select: (unit) => ask((map) => map.select(unit)),
+    showReach: async (unit) => (await shown)?.showReach(unit),
     setAlarms: (alarms) => ask((map) => map.setAlarms(alarms)),
     destroy: () => ask((map) => map.destroy()),
   };

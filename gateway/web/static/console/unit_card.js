@@ -14,8 +14,9 @@ const SOON_MS = 300;
 const MANY = 50; // messages that wait on a device: its link is poor
 const SIGNS = { body_camera: "person", alarm_box: "box", vehicle_terminal: "car", phone: "person" };
 
-/** The card of a unit, or of a device that is none (an alarm box). `found(lat, lon)`: where it is. */
-export function unitCard(app, id, { close, found }) {
+/** The card of a unit, or of a device that is none (an alarm box). `found(lat, lon)`: where it is.
+    `showReach(unit or null)`: have the map show what it reaches. */
+export function unitCard(app, id, { close, found, showReach }) {
   const top = h("div", { class: "top" });
   const wrong = h("div", {});
   const devices = h("div", { class: "devices" });
@@ -27,6 +28,7 @@ export function unitCard(app, id, { close, found }) {
   let timer = null;
   let isOver = false;
   let wasFound = false;
+  let isReachShown = false;
 
   async function load() {
     clearTimeout(timer);
@@ -83,8 +85,8 @@ export function unitCard(app, id, { close, found }) {
       unit.incident ? ["unit.incident", bdi(unit.incident, 80)] : null,
     ];
     rows.push(["unit.position", at ? [h("span", { class: "num" }, `${at.lat.toFixed(5)}, ${at.lon.toFixed(5)}`), at.taken ? [" · ", app.age(at.taken)] : null] : t("unit.no_position")]);
-    const isFocused = root.contains(document.activeElement) && document.activeElement.closest(".unit-acts, #look-back");
-    if (!isFocused) top.replaceChildren(head(unit), dl(rows), acts(unit) ?? "", back());
+    const isFocused = root.contains(document.activeElement) && document.activeElement.closest(".unit-acts, .unit-looks");
+    if (!isFocused) top.replaceChildren(head(unit), dl(rows), acts(unit) ?? "", looks(unit));
     else top.querySelector("dl").replaceWith(dl(rows));
     wrong.replaceChildren(...unit.contradictions.map((each) => h("p", { class: "banner cut", role: "note" }, icon("alarm"), h("strong", {}, t("unit.contradictions")), term("contradiction", each.kind), app.age(each.since))));
     const focus = document.activeElement?.dataset?.focus;
@@ -103,9 +105,29 @@ export function unitCard(app, id, { close, found }) {
     return h("div", { class: "acts unit-acts" }, h("button", { type: "button", id: "message", on: { click: () => message(unit) } }, icon("send"), " ", t("unit.message")));
   }
 
-  function back() {
-    const look = () => app.go("playback", app.now() - HOUR_MS, app.now(), id);
-    return h("button", { type: "button", class: "plain", id: "look-back", on: { click: look } }, icon("clock"), " ", t("unit.look_back"));
+  /** What only shows something: a viewer has it too. */
+  function looks(unit) {
+    const back = () => app.go("playback", app.now() - HOUR_MS, app.now(), id);
+    return h("div", { class: "row unit-looks" },
+      unit.isDevice ? null : h("button", { type: "button", class: "plain", id: "unit-reach", "aria-pressed": String(isReachShown), on: { click: reach } }, icon("reach"), " ", t("unit.reach"), " ", h("kbd", {}, "R")),
+      h("button", { type: "button", class: "plain", id: "look-back", on: { click: back } }, icon("clock"), " ", t("unit.look_back")));
+  }
+
+  /** Show what it reaches, or no longer. */
+  async function reach() {
+    const button = top.querySelector("#unit-reach");
+    if (!button) return;
+    isReachShown = !isReachShown;
+    button.setAttribute("aria-pressed", String(isReachShown));
+    try {
+      await showReach(isReachShown ? id : null);
+    } catch (error) {
+      if (isOver) return;
+      isReachShown = false;
+      top.querySelector("#unit-reach")?.setAttribute("aria-pressed", "false");
+      showReach(null);
+      app.toast(t("unit.no_reach", error.message), "wrong");
+    }
   }
 
   function device(about) {
@@ -192,8 +214,10 @@ export function unitCard(app, id, { close, found }) {
   load();
   return {
     root,
+    reach,
     end() {
       isOver = true;
+      if (isReachShown) showReach(null);
       clearTimeout(timer);
       parts.forEach((part) => part.end());
       offs.forEach((off) => off());

@@ -1,6 +1,7 @@
-// Areas: who reaches what in 1, 3 and 5 minutes, cold spots, patrol grids.
+// Areas: who reaches what in 1, 3 and 5 minutes, all together or one unit alone; cold spots, patrol grids.
 
 import { toGcj02 } from "../gcj02.js";
+import { t } from "../i18n.js";
 
 const PERIOD_MS = 10_000;
 const NOTHING = { type: "FeatureCollection", features: [] };
@@ -23,7 +24,14 @@ const LAYERS = {
   grids: [
     { id: "grids", type: "line", source: "grids", paint: { "line-color": "#b08bd9", "line-width": 1.5, "line-dasharray": [4, 2] } },
     { id: "grid-names", type: "symbol", source: "grids", layout: { "text-field": ["get", "name"], "text-font": ["sans"], "text-size": 13 },
-      paint: { "text-color": "#7d4fb5", "text-halo-color": "#ffffff", "text-halo-width": 1.2 } },
+      paint: { "text-halo-width": 1.4 } },
+  ],
+  own: [
+    { id: "own", type: "fill", source: "own", paint: { "fill-color": reachColour, "fill-opacity": 0.2 } },
+    { id: "own-ground", type: "line", source: "own", paint: { "line-color": "#ffffff", "line-width": 4.5, "line-opacity": 0.8 } },
+    { id: "own-edge", type: "line", source: "own", paint: { "line-color": reachColour, "line-width": 2.5 } },
+    { id: "own-minutes", type: "symbol", source: "own", layout: { "symbol-placement": "line", "symbol-spacing": 300, "text-font": ["sans"], "text-size": 12 },
+      paint: { "text-color": "#10202f", "text-halo-color": "#ffffff", "text-halo-width": 2 } },
   ],
 };
 
@@ -34,23 +42,57 @@ export class Areas {
     this._onFailure = onFailure;
     this._on = new Set();
     this._tag = null;
+    this._unit = null; // whose own reach is shown
+    map.addSource("own", { type: "geojson", data: NOTHING, tolerance: 0.5 });
     map.addSource("areas", { type: "geojson", data: NOTHING, tolerance: 0.5 });
     map.addSource("grids", { type: "geojson", data: this._shifted(gridsOf(about.grids)) });
     for (const layers of Object.values(LAYERS)) {
       for (const layer of layers) map.addLayer({ ...layer, layout: { ...layer.layout, visibility: "none" } });
     }
-    this._timer = setInterval(() => this._look(), PERIOD_MS);
+    const minutes = [1, 3, 5].flatMap((each) => [each, t("chart.legend.minutes", each)]);
+    map.setLayoutProperty("own-minutes", "text-field", ["match", ["get", "minutes"], ...minutes, ""]);
+    this._timer = setInterval(() => this._again(), PERIOD_MS);
   }
 
   remove() {
     clearInterval(this._timer);
   }
 
+  paint(isLight) {
+    this._map.setPaintProperty("grid-names", "text-color", isLight ? "#6a3fa0" : "#d9c6f5");
+    this._map.setPaintProperty("grid-names", "text-halo-color", isLight ? "#ffffff" : "#0e1620");
+  }
+
   set(name, isOn) {
     if (isOn) this._on.add(name);
     else this._on.delete(name);
-    for (const { id } of LAYERS[name]) this._map.setLayoutProperty(id, "visibility", isOn ? "visible" : "none");
+    this._show(name, isOn);
     this._look();
+  }
+
+  _show(name, isOn) {
+    for (const { id } of LAYERS[name]) this._map.setLayoutProperty(id, "visibility", isOn ? "visible" : "none");
+  }
+
+  /** What this one unit reaches; null: no one's. Gives its places, [lon, lat] as shown, once it is drawn; fails
+      where nothing is known. */
+  async own(unit) {
+    if (unit !== this._unit) this._map.getSource("own").setData(NOTHING);
+    this._unit = unit;
+    this._show("own", unit !== null);
+    if (unit === null) return [];
+    const response = await fetch(`/api/v1/reach?unit=${encodeURIComponent(unit)}`);
+    const found = await response.json();
+    if (unit !== this._unit) return []; // another was asked for meanwhile
+    if (!response.ok) throw new Error(found.detail);
+    const shown = this._shifted(found);
+    this._map.getSource("own")?.setData(shown);
+    return shown.features.flatMap(({ geometry }) => places(geometry.coordinates));
+  }
+
+  _again() {
+    this._look();
+    if (this._unit !== null) this.own(this._unit).catch(({ message }) => this._onFailure(message));
   }
 
   async _look() {
@@ -75,6 +117,9 @@ export class Areas {
     return { ...found, features };
   }
 }
+
+/** All places of a geometry, however deep they lie. */
+const places = (each) => (typeof each[0] === "number" ? [each] : each.flatMap(places));
 
 function gridsOf(grids) {
   const features = grids.map(({ name, polygon }) => {

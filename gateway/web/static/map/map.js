@@ -3,6 +3,7 @@
 // `createMap(container, app)` gives
 //   flyTo({lat, lon, zoom}), select(unit or null), on(event, listener) -> off,
 //   layers() -> [{id, label, isOn}], setLayer(id, isOn), setAlarms([{id, lat, lon, kind, stage}]),
+//   showReach(unit or null) -> a promise, kept once it is drawn,
 //   view(id) -> what is known of a unit, destroy().
 // Events: `select` {unit, device, ...its view}, null when nothing is; `alarm` {id}; `event` a CloudEvent; `link` {state};
 // `place` {lat, lon}, where an empty place was pressed. Places are WGS-84.
@@ -48,6 +49,7 @@ function mapLibre() {
 }
 
 const isLight = () => document.documentElement.dataset.theme === "light";
+const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const nameOf = (fact) => fact.name || fact.id || "";
 
 class CityMap {
@@ -158,6 +160,7 @@ class CityMap {
   _paint() {
     this.marks.isLight = this._labels.isLight = isLight();
     repaint(this.map, isLight(), lang());
+    this._areas.paint(isLight());
     this.map.triggerRepaint();
   }
 
@@ -237,8 +240,7 @@ class CityMap {
   flyTo({ lat, lon, zoom = 16 }) {
     this._isPlaced = true;
     const center = this._shift([lon, lat]);
-    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.map[isCalm ? "jumpTo" : "flyTo"]({ center, zoom, duration: 900 });
+    this.map[isCalm() ? "jumpTo" : "flyTo"]({ center, zoom, duration: 900 });
   }
 
   /** Choose a unit or a box by its id; null: none. */
@@ -246,6 +248,15 @@ class CityMap {
     this._wanted = id;
     if (this._labels) this._chosen();
     this.map.triggerRepaint();
+  }
+
+  /** What one unit reaches in 1, 3 and 5 minutes, whatever its state, all of it in sight; null: no one's. */
+  async showReach(unit) {
+    const places = await this._areas.own(unit);
+    if (!places.length) return;
+    const box = new this._gl.LngLatBounds();
+    for (const place of places) box.extend(place);
+    this.map.fitBounds(box, { padding: 40, maxZoom: 16, animate: !isCalm() });
   }
 
   /** What is known of a unit or a box, or null. */

@@ -40,6 +40,7 @@ export async function mount(root, app, parts) {
   const offs = [
     app.alarms.onChange(marks),
     app.keys.add("Escape", "Esc", () => t("key.escape"), () => app.go("map")),
+    app.keys.add("KeyR", "R", () => t("key.reach"), () => card?.reach?.()),
     app.keys.add("Slash", "/", () => t("key.find"), () => find.focus()),
     app.keys.add("KeyJ", "J / K", () => t("key.older"), () => step(1)),
     ...Array.from({ length: 6 }, (_, n) => app.keys.add(`Digit${n + 1}`, n ? "" : "1 … 6", () => t("key.send"), () => card?.send?.(n), { isFor: () => app.can("dispatcher") })),
@@ -62,6 +63,11 @@ export async function mount(root, app, parts) {
   function turnTo(view) {
     layout.dataset.view = view;
     for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.view === view));
+  }
+
+  function showReach(unit) {
+    if (unit !== null) turnTo("map"); // where they have no room side by side
+    return map.showReach(unit);
   }
 
   function step(by) {
@@ -92,7 +98,7 @@ export async function mount(root, app, parts) {
     } else if (what === "unit" && id) {
       map.select(id);
       const back = lastAlarm === null ? [] : [h("a", { class: "back", href: `#/map/alarm/${encodeURIComponent(lastAlarm)}` }, "← ", t("desk.back"))];
-      card = unitCard(app, id, { close: () => app.go("map"), found: (lat, lon) => map.flyTo({ lat, lon }) });
+      card = unitCard(app, id, { close: () => app.go("map"), found: (lat, lon) => map.flyTo({ lat, lon }), showReach });
       side.replaceChildren(...back, card.root);
       turnTo("card");
     } else {

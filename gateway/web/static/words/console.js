@@ -6,7 +6,7 @@ export const words = {
   "desk.tests": ["自检", "Self-tests"], "desk.layers": ["图层", "Layers"], "desk.no_map": ["地图打不开：{0}。报警与单位仍可照常处理。", "The map cannot be shown: {0}. Alarms and units can be handled all the same."], "desk.start": ["选一起报警，或在图上点一个单位", "Choose an alarm, or a unit on the map"],
   "desk.start_how": ["报警到达时会闪烁并发声，按 A 接警。按 ? 看全部快捷键。", "An alarm flashes and sounds; A accepts it. ? lists all keys."],
   "desk.back": ["返回报警", "Back to the alarm"],
-  "key.find": ["查找单位", "Find a unit"], "key.send": ["派出列表中第 1–6 个单位", "Send unit 1 to 6 of the list"],
+  "key.find": ["查找单位", "Find a unit"], "key.reach": ["所选单位的处警圈", "What the chosen unit reaches"], "key.send": ["派出列表中第 1–6 个单位", "Send unit 1 to 6 of the list"],
   "key.older": ["下一起 / 上一起报警", "Next or previous alarm in the list"],
 
   "card.close": ["关闭详情", "Close the card"], "card.place": ["位置", "Place"], "card.no_place": ["没有位置", "No place is known"],
@@ -36,7 +36,8 @@ export const words = {
   "unit.no_position": ["没有定位", "no position"], "unit.battery": ["电量", "Battery"], "unit.mains": ["外接电源", "mains"],
   "unit.network": ["网络", "Network"], "unit.camera": ["摄像头", "Camera"], "unit.clock": ["时钟偏差", "Clock offset"],
   "unit.missing": ["缺失消息", "Missing messages"], "unit.gnss": ["卫星定位", "GNSS"], "unit.heard": ["最近收到", "Last heard"], "unit.spool": ["待补传", "In its spool"],
-  "unit.picture": ["立即拍照", "Picture now"], "unit.live": ["实时画面", "Live"], "unit.look_back": ["回看一小时", "Look back one hour"], "unit.message": ["发消息", "Message"],
+  "unit.picture": ["立即拍照", "Picture now"], "unit.live": ["实时画面", "Live"], "unit.look_back": ["回看一小时", "Look back one hour"],
+  "unit.reach": ["1·3·5 分钟处警圈", "Reach in 1, 3, 5 min"], "unit.no_reach": ["画不出处警圈：{0}", "Its reach cannot be shown: {0}"], "unit.message": ["发消息", "Message"],
   "unit.message_for": ["发给 {0} 的消息", "Message for {0}"], "unit.send_message": ["发送", "Send"], "unit.message_sent": ["消息已发出", "The message is on its way"],
   "unit.pictures": ["最近图片", "Last pictures"], "unit.asking": ["正在拍照…", "Taking a picture…"],
   "unit.taken": ["拍摄于 {0} 前，往返 {1}", "taken {0} ago; the answer took {1}"],
