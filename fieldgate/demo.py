@@ -45,10 +45,14 @@ async def play(
     folder: Path,
     *,
     seconds: float | None,
+    accept_after_s: float = 1.0,
     stop: asyncio.Event,
     on_start: Callable[[Parts], None],
 ) -> Proof:
     """Play a scenario until its time is over or ``stop`` is set, let all arrive, and judge.
+
+    ``accept_after_s``: how long the stand-in for the dispatch core leaves an alarm to whoever
+    is at the page. An alarm that is accepted there, or closed, it only follows.
 
     Raise ChildFailed if a part ends before its time.
     """
@@ -60,7 +64,8 @@ async def play(
         token = registry.add_token(Role.DISPATCHER, "demo")
     core = Child(
         "core", "sim", "core", "--json", "--instruct", "--gateway", f"http://{http}",
-        "--data", str(folder / "core"), "--ledger", str(ledgers[1]), logs=logs,
+        "--data", str(folder / "core"), "--ledger", str(ledgers[1]),
+        "--accept-after", str(accept_after_s), logs=logs,
         env={"FIELDGATE_TOKEN": token, "FIELDGATE_WEBHOOK_SECRET": secret},
     )  # fmt: skip
     async with core:

@@ -127,6 +127,8 @@ def placed(message: AlarmMessage, registered: Registered | None) -> AlarmMessage
             flags = ("position_no_fix",)
         elif pos["lat"] == 0 and pos["lon"] == 0:
             flags = ("position_zero",)  # what a receiver says that knows none
+        elif pos.get("src") == "fixed":
+            return message  # what stands still is where it was
         else:
             age_ms = abs(data["t"] - pos.get("t", data["t"])) if data["t"] > 0 else 0
             return message.flagged("position_old") if age_ms > SKEW_MS else message

@@ -28,6 +28,7 @@ from msgspec import Meta, Struct
 from yarl import URL
 
 from protocols.cloudevents import BATCH_CONTENT_TYPE, event_type
+from protocols.model import Stage
 from simulators import ledger
 from simulators.incidents import NEXT, Alarm, Answer, Incident, Incidents
 from simulators.instructions import Instructions
@@ -40,6 +41,13 @@ MAX_SKEW_S = 5 * 60  # of a webhook's time stamp, as the Standard Webhooks libra
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 10.0
 MAX_ANSWERS_AT_ONCE = 16
 REQUEST_TIMEOUT_S = 10.0
+
+ME = "dispatch-core"
+STAGES = {
+    Answer.ACCEPT: Stage.ACCEPTED,
+    Answer.ACKNOWLEDGE: Stage.ACKNOWLEDGED,
+    Answer.CLOSE: Stage.CLOSED,
+}
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -64,6 +72,20 @@ class Event(Struct, frozen=True):
     data: dict[str, Any] = {}
 
 
+class Step(Struct, frozen=True):
+    """One stage that an alarm has reached, and who brought it there."""
+
+    stage: str
+    by: str | None = None
+
+
+class Answered(Struct, frozen=True):
+    """The keys of an alarm that matter here."""
+
+    stages: list[Step] = []
+
+
+_alarm_decoder = msgspec.json.Decoder(Answered)
 _batch_decoder = msgspec.json.Decoder(list[Event])
 _event_decoder = msgspec.json.Decoder(Event)
 
@@ -287,7 +309,8 @@ class DispatchCore:
         """Give the next answer; if the gateway does not take it, it is due again later."""
         answer = incident.waits_for
         assert answer is not None
-        if not await self._tell(incident, answer):
+        taken_by = await self._tell(incident, answer)
+        if taken_by is None:
             self._failures[incident.number] += 1
             wait_s = self._backoff_s(self._failures[incident.number])
             await self._on_disk(
@@ -295,6 +318,9 @@ class DispatchCore:
             )
             return
         self._failures.pop(incident.number, None)
+        if answer is Answer.ACCEPT and taken_by != ME:  # a desk has it, and leads it to its end
+            await self._on_disk(self._incidents.wait_for, incident.number, None, now_ms())
+            return
         if answer is Answer.ACKNOWLEDGE:
             await self._book.write(ledger.Acknowledged(id=incident.alarm, at=now_ms()))
         if answer is Answer.ACCEPT and self._instructs:
@@ -306,19 +332,22 @@ class DispatchCore:
         due_ms = now_ms() + (0 if following is None else round(self._after_s[following] * 1000))
         await self._on_disk(self._incidents.wait_for, incident.number, following, due_ms)
 
-    async def _tell(self, incident: Incident, answer: Answer) -> bool:
-        """Whether the gateway has taken the answer."""
+    async def _tell(self, incident: Incident, answer: Answer) -> str | None:
+        """Who brought the alarm to that stage, or None: the gateway has not taken the answer."""
         path = f"/api/v1/alarms/{quote(incident.alarm, safe='')}/{answer}"
-        said = {"by": "dispatch-core", "note": f"incident {incident.number}"}
+        said = {"by": ME, "note": f"incident {incident.number}"}
         try:
             async with self._http.post(URL(self._gateway + path, encoded=True), json=said) as reply:
-                if reply.ok or reply.status == 409:  # 409: others have taken it further
-                    return True
+                if reply.ok:
+                    steps = _alarm_decoder.decode(await reply.read()).stages
+                    return next((step.by for step in steps if step.stage == STAGES[answer]), ME)
+                if reply.status == 409:  # others have taken it further
+                    return ""
                 text = await reply.text()
                 log.warning("answer_refused", path=path, status=reply.status, text=text[:200])
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             log.warning("answer_failed", path=path, why=repr(error))
-        return False
+        return None
 
     async def _on_disk(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()

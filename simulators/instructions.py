@@ -58,7 +58,7 @@ class Instructions:
             return
         name = f"incident-{incident.number}"
         args = {
-            "incident": name,
+            "incident": incident.alarm[:64],  # as the console has it: its card shows the order
             "kind": CHECKLISTS.get(incident.kind, incident.kind),
             "lat": lat,
             "lon": lon,

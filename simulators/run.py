@@ -269,6 +269,7 @@ class Run:
             first_connect_within_s=len(self._units) / CONNECTS_PER_S,
             duplicates=self._day.troubles.duplicates,
             reordering=self._day.troubles.reordering,
+            alarm_pictures=self._day.alarms.pictures,
             **common,
         )
 

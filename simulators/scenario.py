@@ -47,13 +47,15 @@ class Reports(_Table, frozen=True):
 
 
 class Alarms(_Table, frozen=True):
-    """How often somebody presses, what (weights by kind), and who hammers the button."""
+    """How often somebody presses, what (weights by kind), and who hammers the button.
+    ``pictures``: how many of before the press a light box sends with it."""
 
     per_minute: Rate = 0.0
     kinds: Annotated[dict[AlarmKind, Annotated[float, Meta(gt=0)]], Meta(min_length=1)] = field(
         default_factory=lambda: {"panic": 1.0}
     )
     hammered_share: Share = 0.0
+    pictures: Annotated[int, Meta(ge=0, le=10)] = 0
 
 
 class Crews(_Table, frozen=True):
@@ -186,17 +188,23 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
     grids = itertools.cycle(city.teams)
     units: list[Unit] = []
     moving: tuple[tuple[str, DeviceKind, str, int, bool], ...] = (
-        ("full", "vehicle_terminal", "Car with the real agent", counts.full, True),
-        ("car", "vehicle_terminal", "Patrol car", counts.cars, False),
-        ("officer", "body_camera", "Officer", counts.officers, False),
-        ("phone", "phone", "Guard", counts.phones, False),
+        (
+            "full",
+            "vehicle_terminal",
+            "实装巡逻车{n} Car {n} with the real agent",
+            counts.full,
+            True,
+        ),
+        ("car", "vehicle_terminal", "巡逻车{n} Patrol car {n}", counts.cars, False),
+        ("officer", "body_camera", "民警{n} Officer {n}", counts.officers, False),
+        ("phone", "phone", "保安{n} Guard {n}", counts.phones, False),
     )
     for prefix, kind, title, count, full in moving:
         units += [
             Unit(
                 device=f"{prefix}-{n:04d}",
                 kind=kind,
-                name=f"{title} {n}",
+                name=title.format(n=n),
                 grid=next(grids),
                 full=full,
             )

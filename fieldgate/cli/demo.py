@@ -16,6 +16,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="A new folder to keep all in; else a temporary one.")
     ] = None,
+    accept_after: Annotated[
+        float, typer.Option(min=0, help="Seconds that the stand-in core leaves an alarm to you.")
+    ] = 1.0,
     lang: Annotated[str, typer.Option(help="Language of the screen: zh or en.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="No screen; the proof in JSON.")] = False,
 ) -> None:
@@ -55,7 +58,14 @@ def demo(
                 screens.append(asyncio.create_task(screen.run(), name="screen"))
 
         try:
-            return await play(scenario, folder, seconds=seconds, stop=stop, on_start=on_start)
+            return await play(
+                scenario,
+                folder,
+                seconds=seconds,
+                accept_after_s=accept_after,
+                stop=stop,
+                on_start=on_start,
+            )
         finally:
             for screen in screens:
                 screen.cancel()

@@ -36,6 +36,9 @@ from simulators.sense import Sense
 from simulators.tally import Tally
 
 BEAT_S = 1.0
+BATTERY_A_STATUS_PCT = 0.05
+CREWS = {"vehicle_terminal": 2, "body_camera": 1, "phone": 1, "alarm_box": 0}
+PICTURE_PERIOD_MS = 4000  # between those that a box keeps for a press
 
 
 class LightDevice:
@@ -62,6 +65,7 @@ class LightDevice:
         clock_offset_s: float = 0.0,
         duplicates: float = 0.0,
         reordering: float = 0.0,
+        alarm_pictures: int = 0,
         crews: Crews = USUAL_CREWS,
         driver: Driver | None = None,
     ) -> None:
@@ -74,6 +78,7 @@ class LightDevice:
         self._sense = sense
         self._rng = rng
         self._duplicates, self._reordering = duplicates, reordering
+        self._alarm_pictures = alarm_pictures if unit.kind == "alarm_box" else 0
         self.crew = Crew(
             crews, rng, duty=self._report_duty, driver=driver, is_making=lambda: self.making
         )
@@ -101,6 +106,8 @@ class LightDevice:
         self._position: Position | None = None
         self._hammered: list[tuple[Alarm, int]] = []
         self._fixes: Counter[int] = Counter()
+        self._officers = [f"06{rng.randrange(10_000):04d}" for _ in range(CREWS[unit.kind])]
+        self._batt_pct = rng.uniform(40, 100)
 
     async def run(self) -> None:
         """Live until cancelled."""
@@ -155,6 +162,8 @@ class LightDevice:
         assert isinstance(kept.message, Alarm)
         if presses > 1:
             self._hammered.append((kept.message, presses))
+        for n in range(self._alarm_pictures, 0, -1):
+            self.take_picture("pre_alarm", id_, before_ms=n * PICTURE_PERIOD_MS)
         self._uplink.flush()
 
     def duty(self, act: DutyAct) -> None:
@@ -162,14 +171,18 @@ class LightDevice:
         self.crew.patrol(act)
 
     def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
+        crew = self._officers if act == "on_duty" else None
         self._uplink.keep(
-            Up.DUTY, partial(DutyReport, t=self.now_ms(), act=act, ref=ref, pos=self._position)
+            Up.DUTY,
+            partial(DutyReport, t=self.now_ms(), act=act, ref=ref, pos=self._position, crew=crew),
         )
         self._uplink.flush()
 
-    def take_picture(self, reason: MediaReason, ref: str | None = None) -> None:
-        """Take a picture and send it in chunks."""
-        taken = self.now_ms()
+    def take_picture(
+        self, reason: MediaReason, ref: str | None = None, *, before_ms: int = 0
+    ) -> None:
+        """Take a picture and send it in chunks; ``before_ms``: it was taken so long ago."""
+        taken = self.now_ms() - before_ms
         picture = camera.draw_jpeg(frame=taken // 1000, millis=taken)
         for keys in media.cut(
             picture,
@@ -230,13 +243,14 @@ class LightDevice:
             self._uplink.send_live(kept)
 
     def _report_status(self) -> None:
+        self._batt_pct = max(20.0, self._batt_pct - BATTERY_A_STATUS_PCT)
         rng, spool, box = self._rng, self._uplink.spool, self.unit.kind == "alarm_box"
         self._uplink.keep(
             Up.STATUS,
             partial(
                 Status,
                 t=self.now_ms(),
-                batt=rng.randint(40, 100),
+                batt=round(self._batt_pct),
                 mains=box or None,
                 net="eth" if box else "5g",
                 rssi=None if box else rng.randint(-110, -60),
@@ -244,6 +258,7 @@ class LightDevice:
                 disk=rng.randint(30, 90),
                 gnss=None if box else ("ok" if self._position else "no_fix"),
                 clock="ntp" if box else "gnss",
+                cam="ok" if self._uplink.has_camera else None,
                 spool=len(spool),
                 fw=FIRMWARE,
                 lost=tuple(spool.lost) or None,

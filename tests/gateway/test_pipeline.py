@@ -192,6 +192,13 @@ async def test_nothing_wrong_stops_an_alarm(gw: House, keys: dict[str, Any], fla
     assert gw.receipts_of()[0].p == 1
 
 
+async def test_a_fixed_place_is_never_old(gw: House) -> None:
+    place = {"lat": 24.5, "lon": 117.6, "fix": 3, "src": "fixed", "t": NOW - 3600_000}
+    await gw.alarm(pos=place)
+    (event,) = await gw.events("alarm.raised")
+    assert "position_old" not in event.flags
+
+
 async def test_the_registered_address_stands_in_for_a_bad_position(gw: House) -> None:
     await gw.alarm(device="box-1", pos={"lat": 0, "lon": 0, "fix": 0})
     (event,) = await gw.events()

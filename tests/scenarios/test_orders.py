@@ -151,7 +151,7 @@ async def test_the_dispatch_core_sends_the_nearest_car_that_is_free(tmp_path: Pa
         alarm = {"boot": 1, "seq": 1, "t": now, "kind": "hold_up", "pos": place}
         terminals["bank"].send("alarm", alarm)
         order = await terminals["far"].command()
-        assert (order["args"]["incident"], order["args"]["kind"]) == ("incident-1", "robbery")
+        assert (order["args"]["incident"], order["args"]["kind"]) == ("bank:1:p:1", "robbery")
         assert order["args"]["checklist"]["title"]["en"] == "Robbery"
         assert (order["args"]["lat"], order["args"]["lon"]) == (24.5, 117.6)
         page = await gateway.get("/api/v1/commands")

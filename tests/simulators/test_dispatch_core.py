@@ -49,6 +49,7 @@ class FakeGateway:
         self.events: list[cloudevents.CloudEvent] = []
         self.resumed_from: list[str] = []
         self.failing = False
+        self.accepted_by = "dispatch-core"
         self.changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
@@ -76,7 +77,8 @@ class FakeGateway:
         async with self.changed:
             self.answers.append((request.match_info["id"], request.match_info["answer"]))
             self.changed.notify_all()
-        return web.Response(status=503 if self.failing else 200)
+        stages = [{"stage": "stored"}, {"stage": "accepted", "by": self.accepted_by}]
+        return web.json_response({"stages": stages}, status=503 if self.failing else 200)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         async with self.changed:
@@ -160,6 +162,17 @@ async def test_an_alarm_fed_twice_is_one_incident_and_is_taken_to_its_end(scene:
     dispatched = scene.lines(Dispatched)
     assert {(line.id, line.incident) for line in dispatched} == {(ALARM, 1), ("box-0002:7:p:1", 2)}
     assert {line.id for line in scene.lines(Acknowledged)} == {ALARM, "box-0002:7:p:1"}
+
+
+async def test_an_alarm_that_a_desk_has_accepted_is_left_to_it(scene: Scene) -> None:
+    async with scene.core() as core:
+        scene.gateway.accepted_by = "desk 3"
+        await push(core.url, raised(ALARM))
+        await scene.gateway.until(lambda: scene.gateway.answers)
+        scene.gateway.accepted_by = "dispatch-core"
+        await push(core.url, raised("box-0002:7:p:1"))
+        await scene.gateway.until(lambda: len(scene.gateway.answers) == 4)
+    assert [said for id_, said in scene.gateway.answers if id_ == ALARM] == ["accept"]
 
 
 async def test_the_incident_is_durable_and_in_the_ledger_before_the_answer(scene: Scene) -> None:

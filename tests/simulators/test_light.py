@@ -240,6 +240,19 @@ async def test_a_picture_arrives_whole_through_a_slow_link_and_an_alarm_overtake
     assert camera.read_stamp(picture).millis == first.taken
 
 
+async def test_a_box_sends_what_it_saw_before_the_press(broker: Address, book: Ledger) -> None:
+    box = Unit(device="box-1", kind="alarm_box", name="Box 1", grid=0, lat=24.5, lon=117.6)
+    street = Street(broker, book, unit=box, alarm_pictures=2)
+    async with Gateway(broker) as gateway, street.alive() as device:
+        await device.press("hold_up")
+        await emptied(device)
+    firsts = [m for m in gateway.messages.values() if isinstance(m, MediaChunk) and m.n == 0]
+    assert {(first.reason, first.ref) for first in firsts} == {("pre_alarm", "box-1:7:p:1")}
+    (alarm,) = gateway.alarms()
+    ages_s = sorted(round((alarm.t - (first.taken or 0)) / 1000) for first in firsts)
+    assert ages_s == [4, 8]
+
+
 QUICK = Crews(answer_s=0.02, refuse_share=0.0, on_scene_s=0.1)
 CHECKLIST = {
     "id": "theft",
