@@ -183,6 +183,8 @@ async def _serve(
         async with asyncio.timeout(START_COMMIT_S):
             await journal.commit(Change())  # commits go through, or nobody is let in
         await house.checkpoints.keep()
+        for feed in feeds:
+            await feed.begin()
         open_alarms = journal.open_alarms()
         house.alarms.restore(open_alarms)
         house.units.restore(journal.units())

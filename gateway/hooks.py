@@ -1,4 +1,4 @@
-"""Which feeds a webhook's receiver gets: one of what is urgent, one of telemetry."""
+"""Which feeds a webhook's receiver gets: alarms, telemetry, and all others, each on its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import aiohttp
 
 from gateway.config import ConfigError, WebhookSettings
 from gateway.feeds.webhook import WebhookFeed
-from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, Event, Reader
+from gateway.journal.base import (
+    ALARM_TYPES,
+    BLOCK_TYPES,
+    FED_TYPES,
+    FEED_NAMES,
+    Event,
+    Reader,
+)
 
 
 def webhook_lanes(
@@ -18,12 +25,17 @@ def webhook_lanes(
     session: aiohttp.ClientSession,
     on_delivered: Callable[[str, Sequence[Event]], None],
 ) -> Iterator[WebhookFeed]:
-    """A receiver's feeds, one for what is urgent and one for telemetry; or ConfigError."""
+    """A receiver's feeds; or ConfigError. They must ``begin`` before any of them runs."""
     try:
         wanted = frozenset(FEED_NAMES[t] for t in hook.types) if hook.types else FED_TYPES
     except KeyError as error:
         raise ConfigError(f"webhooks: types: {error} is none of {', '.join(FEED_NAMES)}") from error
-    for lane, types in (("p", wanted - BLOCK_TYPES), ("t", wanted & BLOCK_TYPES)):
+    lanes = {
+        "p": wanted & ALARM_TYPES,
+        "o": wanted - ALARM_TYPES - BLOCK_TYPES,
+        "t": wanted & BLOCK_TYPES,
+    }
+    for lane, types in lanes.items():
         if types:
             name = f"webhook-{hook.cursor_name}-{lane}"
             try:
@@ -33,6 +45,8 @@ def webhook_lanes(
                     hook.secret,
                     types,
                     name=name,
+                    # What is "o" now was once in one lane with the alarms (decision 7).
+                    was=f"webhook-{hook.cursor_name}-p" if lane == "o" else None,
                     session=session,
                     on_delivered=partial(on_delivered, name),
                 )

@@ -1,8 +1,9 @@
 """The push feed: events in order to one receiver, signed, again and again until it takes them.
 
-A receiver has two of these, one for what is urgent and one for telemetry, so that an
-alarm never waits behind positions. Headers and signature are those of Standard Webhooks
-(https://www.standardwebhooks.com), the body is a CloudEvents JSON batch.
+A receiver has three of these, one for alarms, one for telemetry and one for all else, so
+that an alarm waits neither behind positions nor behind the thousand commands of one order.
+Headers and signature are those of Standard Webhooks (https://www.standardwebhooks.com), the
+body is a CloudEvents JSON batch.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def sign(key: bytes, message_id: str, seconds: int, body: bytes) -> str:
 class WebhookFeed:
     """One lane to one receiver. ``name`` is its cursor's; ``run`` delivers until cancelled.
 
+    ``was``: the lane that it was a part of, from whose cursor it goes on the first time.
+
     Each event is delivered at least once: after a restart the last second may come
     again, with the same CloudEvents ids.
     """
@@ -60,12 +63,13 @@ class WebhookFeed:
         types: frozenset[EventType],
         *,
         name: str,
+        was: str | None = None,
         session: aiohttp.ClientSession,
         on_delivered: Callable[[Sequence[Event]], None] = lambda events: None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.name = name
+        self.name, self._was = name, was
         self.delivered = 0
         self.failures = 0
         self._reader = reader
@@ -85,9 +89,17 @@ class WebhookFeed:
         """How many events of the journal the receiver is behind."""
         return max(0, self._reader.last_cursor - self._cursor)
 
+    async def begin(self) -> None:
+        """Find where to go on: at the remembered cursor; the first time, with all there is."""
+        cursor = await self._reader.feed_cursor(self.name)
+        if cursor is None and self._was is not None:
+            cursor = await self._reader.feed_cursor(self._was)
+            if cursor is not None:
+                await self._reader.save_feed_cursor(self.name, cursor)
+        self._cursor = self._remembered = cursor or 0
+
     async def run(self) -> None:
-        """Deliver from the remembered cursor on; the first time, everything there is."""
-        self._cursor = self._remembered = await self._reader.feed_cursor(self.name) or 0
+        """Deliver from there on."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._deliver_all(), name=f"{self.name} delivery")
             tasks.create_task(self._remember_all(), name=f"{self.name} cursor")

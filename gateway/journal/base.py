@@ -48,6 +48,9 @@ class EventType(IntEnum):
 BLOCK_TYPES = frozenset({EventType.POSITION, EventType.STATUS, EventType.CHUNK, EventType.REFUSED})
 """Telemetry: kept in blocks in daily files. All others are rows beside the alarms."""
 
+ALARM_TYPES = frozenset({EventType.ALARM_RAISED, EventType.ALARM_STAGE, EventType.ALARM_UPDATED})
+"""What waits for nothing else."""
+
 FED_TYPES = frozenset(EventType) - {EventType.CHUNK, EventType.REFUSED}
 FEED_NAMES: Mapping[str, EventType] = {kind.feed_name: kind for kind in FED_TYPES}
 

@@ -16,8 +16,10 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from gateway.config import WebhookSettings
 from gateway.feeds.webhook import WebhookFeed, decode_secret
-from gateway.journal.base import EventType
+from gateway.hooks import webhook_lanes
+from gateway.journal.base import Change, Event, EventType
 from gateway.journal.sqlite import SqliteJournal
 from tests import parts
 from tests.gateway.outward import alarm_change, fix, fixes
@@ -89,6 +91,7 @@ async def pushing(
 ) -> AsyncIterator[WebhookFeed]:
     async with aiohttp.ClientSession() as session:
         feed = WebhookFeed(journal, url, SECRET, types, name=name, session=session, jitter=jitter)
+        await feed.begin()
         running = asyncio.create_task(feed.run())
         try:
             yield feed
@@ -195,6 +198,74 @@ async def test_an_alarm_overtakes_telemetry_that_the_receiver_is_slow_to_take(
         assert await receiver.take(1) == ["box-1:1:p:1"]
         release.set()
         assert await receiver.take(2) == ["car-1:1:t:1", "car-1:1:t:2"]
+
+
+@contextlib.asynccontextmanager
+async def pushing_in_lanes(journal: SqliteJournal, url: str) -> AsyncIterator[list[WebhookFeed]]:
+    """All that the gateway has for one receiver."""
+    hook = WebhookSettings(name="core", url=url, secret=SECRET)
+    async with aiohttp.ClientSession() as session:
+        lanes = list(webhook_lanes(hook, journal, session, lambda name, events: None))
+        for lane in lanes:
+            await lane.begin()
+        running = [asyncio.create_task(lane.run()) for lane in lanes]
+        try:
+            yield lanes
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+def order_to(count: int, *, first: int = 0) -> Change:
+    """What an order to so many devices commits."""
+    return Change(
+        events=[
+            Event(
+                type=EventType.COMMAND,
+                id=f"all:car-{number}/created",
+                device=f"car-{number}",
+                t=1,
+                received=1,
+                data={"cmd": f"all:car-{number}", "state": "created", "t": 1},
+            )
+            for number in range(first, first + count)
+        ]
+    )
+
+
+async def test_an_alarm_overtakes_an_order_to_thousands(
+    journal: SqliteJournal, receiver: Receiver
+) -> None:
+    release = asyncio.Event()
+
+    async def hold_commands(body: bytes) -> None:
+        if b"fieldgate.command" in body:
+            await release.wait()
+
+    receiver.gate = hold_commands
+    await journal.commit(order_to(5000))
+    async with pushing_in_lanes(journal, receiver.url):
+        await journal.commit(alarm_change(1))
+        assert await receiver.take(1) == ["box-1:1:p:1"]
+        release.set()
+        expected = [f"all:car-{number}/created" for number in range(5000)]
+        assert await receiver.take(5000) == expected
+
+
+async def test_what_was_one_lane_goes_on_where_that_was(
+    journal: SqliteJournal, receiver: Receiver
+) -> None:
+    await journal.commit(order_to(2))
+    await journal.save_feed_cursor("webhook-core-p", journal.last_cursor)
+    await journal.commit(order_to(1, first=2))
+    async with pushing_in_lanes(journal, receiver.url):
+        assert await receiver.take(1) == ["all:car-2/created"]
+    await journal.save_feed_cursor("webhook-core-p", journal.last_cursor)
+    await journal.commit(order_to(1, first=3))
+    async with pushing_in_lanes(journal, receiver.url):
+        while await receiver.take(1) != ["all:car-3/created"]:  # its own cursor from now on
+            pass
 
 
 @pytest.mark.parametrize("secret", ["whsec_no base64!", "whsec_abc"])
