@@ -23,6 +23,7 @@ from gateway.api.app import Server, make_app, make_unready_app
 from gateway.api.health import Condition
 from gateway.audit import AuditLog
 from gateway.config import ConfigError, HostPort, Settings, host_port
+from gateway.days import Days
 from gateway.directory import Directory
 from gateway.enrolment import Enrolment
 from gateway.explanation import explain
@@ -46,6 +47,7 @@ from gateway.registry import Registry
 from gateway.reports.gathering import ArrivalReports
 from gateway.reserve import Room
 from gateway.service import Service
+from gateway.shifts import zone_of
 from gateway.targets import Targets
 from gateway.watch import Watch
 from protocols.model import Lane
@@ -267,6 +269,7 @@ async def _serve(
             "health": health.run(),
             "devices": devices.run(),
             "messages": messages.run(),
+            "days": Days(house.ledger, zone_of(settings.timezone), now_ms).run(),
             "reach": outlook.run(),
             "map": map_stream.run(),
             **{feed.name: feed.run() for feed in feeds},

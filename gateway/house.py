@@ -14,6 +14,7 @@ from gateway.commands import Commands
 from gateway.config import Settings
 from gateway.configuration import Configurations
 from gateway.darkroom import Darkroom
+from gateway.days import day_at
 from gateway.directory import Directory
 from gateway.gallery import by_commands
 from gateway.intake import Doorstep, Intake
@@ -25,6 +26,7 @@ from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry
 from gateway.reserve import Room
+from gateway.shifts import zone_of
 from gateway.shots import Shots
 from gateway.snapshot import Ordered, Snapshots
 from gateway.telemetry import TelemetryPipeline
@@ -62,7 +64,8 @@ def build(
     publish: Callable[[Down], bool],
     room: Room,
 ) -> House:
-    ledger, touched = Ledger(), set[str]()
+    ledger = Ledger(day_at(now_ms(), zone_of(settings.timezone)))
+    touched = set[str]()
     twins = Twins(now_ms=now_ms, stale_after_s=settings.stale_after_s)
     receipts = Receipts(
         prefix=settings.prefix,

@@ -17,6 +17,10 @@ MAX_BOOTS = 64
 """Boots remembered per device. Telemetry of an older one would be kept a second time."""
 
 
+STEP = 1000
+"""Devices for which a day begins at a time: alarms come first."""
+
+
 class Counts(Struct, gc=False):
     """What happened to a device's messages beside being held."""
 
@@ -27,11 +31,17 @@ class Counts(Struct, gc=False):
 
 
 class Run(Struct, gc=False):
-    """What is held of one boot's lane."""
+    """What is held of one boot's lane. ``before``: numbers up to here are of days before."""
 
     boot: int
     lane: Lane
     window: Window
+    before: int = 0
+
+    @property
+    def missing_today(self) -> int:
+        """How many are missing of the numbers that became known of since the day began."""
+        return self.window.missing_count(self.before)
 
 
 class DeviceLedger(Struct, gc=False):
@@ -73,10 +83,23 @@ class DeviceLedger(Struct, gc=False):
 
 
 class Ledger:
-    """All devices' ledgers. Numbers enter only when their messages are committed."""
+    """All devices' ledgers. Numbers enter only when their messages are committed.
 
-    def __init__(self) -> None:
+    ``day``: counts days; of which day a missing number is, is by when it became known of.
+    """
+
+    def __init__(self, day: int = 0) -> None:
         self._devices: dict[str, DeviceLedger] = {}
+        self.day = day
+
+    def begin_day(self, day: int) -> Iterator[None]:
+        """All that is missing now is of days before. A million devices take some steps."""
+        self.day = day
+        for at, ledger in enumerate(list(self._devices.values()), 1):
+            for run in ledger.runs:
+                run.before = run.window.highest
+            if at % STEP == 0:
+                yield
 
     def of(self, device: str) -> DeviceLedger:
         """A device's ledger, new if need be."""
@@ -104,15 +127,17 @@ class Ledger:
         if ledger is None:
             return None
         lanes: list[dict[str, Any]] = []
-        for boot, lane, window in sorted((run.boot, run.lane, run.window) for run in ledger.runs):
+        for run in sorted(ledger.runs, key=lambda run: (run.boot, run.lane)):
+            window = run.window
             missing = list(window.missing())
             lanes.append(
                 {
-                    "boot": boot,
-                    "lane": lane,
+                    "boot": run.boot,
+                    "lane": run.lane,
                     "held_to": window.held_to,
                     "highest": window.highest,
                     "missing": window.missing_count(),
+                    "missing_today": run.missing_today,
                     "ranges": missing[:100],
                     "given_up": window.given_up,
                 }
@@ -127,14 +152,15 @@ class Ledger:
                 yield view
 
     def totals(self) -> dict[str, int]:
-        """Counts over all devices: held, missing, duplicates, conflicts, refused, given_up."""
-        totals = dict.fromkeys(
-            ("held", "missing", "duplicates", "conflicts", "refused", "given_up"), 0
-        )
+        """Counts over all devices, and of what is missing how much is of today."""
+        names = ("held", "missing", "missing_today", *Counts.__struct_fields__)
+        totals = dict.fromkeys(names, 0)
         for ledger in self._devices.values():
-            for window in (run.window for run in ledger.runs):
+            for run in ledger.runs:
+                window = run.window
                 missing = window.missing_count()
                 totals["missing"] += missing
+                totals["missing_today"] += run.missing_today if missing else 0
                 totals["held"] += window.highest - missing - window.given_up
             for name, count in msgspec.to_builtins(ledger.counts).items():
                 totals[name] += count
@@ -144,13 +170,17 @@ class Ledger:
         """A device's ledger for a checkpoint."""
         ledger = self.of(device)
         windows = [[run.boot, run.lane, *run.window.as_list()] for run in ledger.runs]
-        return {"windows": windows, "counts": ledger.counts}
+        before = [run.before for run in ledger.runs]
+        return {"windows": windows, "counts": ledger.counts, "day": self.day, "before": before}
 
     def restore(self, device: str, snapshot: dict[str, Any]) -> None:
-        """Take a snapshot back."""
+        """Take a snapshot back; one of a day before knows of no number of today."""
         ledger = self.of(device)
-        for boot, lane, *numbers in snapshot["windows"]:
-            ledger.runs.append(Run(boot, Lane(lane), Window.from_list(numbers)))
+        is_of_today = snapshot.get("day") == self.day
+        for at, (boot, lane, *numbers) in enumerate(snapshot["windows"]):
+            window = Window.from_list(numbers)
+            before = snapshot["before"][at] if is_of_today else window.highest
+            ledger.runs.append(Run(boot, Lane(lane), window, before))
         ledger.counts = msgspec.convert(snapshot["counts"], Counts)
 
     def tail(self, device: str, twin: Twin) -> Tail:

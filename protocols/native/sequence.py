@@ -114,9 +114,9 @@ class Window(Struct, gc=False):
             yield since, self._islands[at] - 1
             since = self._islands[at + 1] + 1
 
-    def missing_count(self) -> int:
-        """How many numbers are missing."""
-        return sum(to - since + 1 for since, to in self.missing())
+    def missing_count(self, above: int = 0) -> int:
+        """How many numbers are missing above that one."""
+        return sum(max(0, to - max(since, above + 1) + 1) for since, to in self.missing())
 
     def as_list(self) -> list[int]:
         """``[held_to, given_up, islands…]``, for from_list."""

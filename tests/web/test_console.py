@@ -306,11 +306,17 @@ async def test_every_width_has_room_for_an_alarm(
 async def test_the_wall_shows_the_alarm_in_turn_and_escape_leaves(
     around: tuple[Gateway, Terminal, Terminal], chromium: Browser
 ) -> None:
-    gateway, box, _ = around
+    gateway, box, car = around
     async with console(chromium, gateway.url) as page:
         await signed_in(page, gateway)
+        asked: list[str] = []
+        page.page.on("request", lambda request: asked.append(request.url))
         await page.page.keyboard.press("Shift+Digit0")
         await page.at("#wall .figures .good dd", has_text="1").wait_for()
+        car.send("duty", {"boot": 1, "seq": 2, "t": now_ms(), "act": "en_route", "ref": "110-1"})
+        await page.at("#wall .figures > div:nth-child(4) dd", has_text="1").wait_for()
+        assert await page.at("#wall .figures .good").count() == 0
+        assert len([url for url in asked if url.endswith("/units")]) == 1  # then by events
         box.send("alarm", alarm())
         await page.at("#wall .now h2", has_text="抢劫").wait_for()
         await page.page.keyboard.press("Escape")

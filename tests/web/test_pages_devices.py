@@ -109,6 +109,7 @@ async def test_the_ledger_says_what_is_missing_and_that_nothing_is(
     async with console(chromium, gateway.url, screen=PHONE) as page:
         await page.sign_in(tokens(gateway.folder)[Role.VIEWER], "#/ledger")
         await page.at("#missing-today.care", has_text="今日：缺失 2 条").wait_for()
+        await page.at("#missing-today", has_text="此前各日没有缺失").wait_for()
         await no_overflow(page)
         for seq in (3, 4):
             box.send("status", {"boot": 1, "seq": seq, "t": 0})
@@ -125,14 +126,14 @@ async def test_quarantine_shows_bytes_and_what_they_say(
             await asyncio.sleep(0.05)
     async with console(chromium, gateway.url, language="en-US") as page:
         await page.sign_in(tokens(gateway.folder)[Role.VIEWER], "#/quarantine")
-        await page.at("#quarantine tbody tr", has_text="invalid field").locator("a").click()
+        await page.at("#quarantine tbody tr", has_text="invalid field").locator("a").first.click()
         await page.at("dialog td.bad", has_text="lat").wait_for()
         assert (
             "6c 61 74 a5 6e 6f 72 74" in await page.at("dialog pre.hex").inner_text()
         )  # lat, nort
         await page.page.keyboard.press("Escape")
         await page.at("dialog").wait_for(state="detached")
-        await page.at("#quarantine tbody tr", has_text="malformed").locator("a").click()
+        await page.at("#quarantine tbody tr", has_text="malformed").locator("a").first.click()
         await page.at("dialog button", has_text="1026").click()
         assert "0400  fe ff" in await page.at("dialog pre.hex").inner_text()
         await page.open("quarantine/99")

@@ -25,7 +25,7 @@ async def test_a_command_is_followed_and_called_back(tmp_path: Path) -> None:
         await car.command()
         async with console(chromium, gateway.url, language="en-US") as page:
             await page.sign_in(known[Role.DISPATCHER], "#/orders")
-            await page.at("#orders tr", has_text="<b>back</b>").locator("a").click()
+            await page.at("#orders tr", has_text="<b>back</b>").locator("a").first.click()
             await page.at(".steps li", has_text="sent").wait_for()
             delivered = {"boot": 1, "seq": 1, "t": 0, "cmd": order["id"], "state": "delivered"}
             car.send("reply", delivered)

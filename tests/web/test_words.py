@@ -6,8 +6,12 @@ import re
 from typing import get_args
 
 from gateway.api.web import STATIC
+from gateway.contradictions import Kind
+from gateway.journal.base import FED_TYPES
+from gateway.registry import Role
+from protocols.commands import ACTIONS, CommandState
 from protocols.duty import UnitState
-from protocols.model import AlarmKind, DeviceKind, Stage
+from protocols.model import AlarmKind, DeviceKind, MediaReason, Stage
 
 # A key, and its text in Chinese and English, as a JavaScript object has them.
 ENTRY = re.compile(
@@ -57,6 +61,12 @@ def test_the_field_s_own_words_are_there() -> None:
         "device": get_args(DeviceKind),
         "duty": list(UnitState),
         "presence": ("online", "stale", "offline"),
+        "type": [kind.feed_name for kind in FED_TYPES],
+        "act": list(ACTIONS),
+        "state": [*CommandState, "step"],
+        "role": list(Role),
+        "contradiction": [*Kind, "begun", "ended"],
+        "reason": get_args(MediaReason),
     }
     for group, names in groups.items():
         for name in names:

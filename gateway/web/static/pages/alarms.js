@@ -5,6 +5,7 @@ import { addWords, clock, t, term } from "../i18n.js";
 import { alarmCard } from "../ui/alarm_timeline.js";
 import { details, orOfDevice } from "../ui/detail.js";
 import { choice, search, span } from "../ui/fields.js";
+import { deviceLink } from "../ui/links.js";
 import { listing } from "../ui/list.js";
 import { csv, fileName, iso, save } from "../ui/save.js";
 import { soon } from "../ui/soon.js";
@@ -27,7 +28,7 @@ export async function mount(root, app, parts) {
   const columns = [
     { head: t("raised"), class: "num", cell: (each) => clock(each.received, app.now()) },
     { head: t("alarms.kind"), cell: (each) => h("a", { href: `#/alarms/${encodeURIComponent(each.id)}` }, term("kind", each.kind)) },
-    { head: t("alarms.where"), cell: (each) => app.named(each.device) },
+    { head: t("alarms.where"), cell: (each) => deviceLink(app, each.device) },
     { head: t("alarms.stage"), cell: (each) => h("span", { class: `tag ${each.stage}` }, t(`stage.${each.stage}`)) },
     { head: t("alarms.by"), cell: (each) => bdi(each.stages.at(-1)?.by ?? "–", 64) },
     { head: t("alarms.since"), class: "num", cell: (each) => app.age(each.stages.at(-1)?.t) },

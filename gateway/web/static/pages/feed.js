@@ -1,19 +1,26 @@
-// The live feed: events as they happen, on where a cut broke them off.
+// The live feed: the newest events and those that follow, on where a cut broke them off.
 
 import { bdi, h, icon } from "../dom.js";
-import { addWords, clock, t, term } from "../i18n.js";
+import { addWords, clock, distance, t, term } from "../i18n.js";
 import { Stream } from "../stream.js";
+import { choice } from "../ui/fields.js";
+import { deviceLink, linkTo } from "../ui/links.js";
+import { words as field } from "../words/console.js";
 import { words } from "../words/system.js";
 
+addWords(field);
 addWords(words);
 const MOST = 500; // events kept on the page: it is open for days
 const TYPES = ["alarm.raised", "alarm.stage", "alarm.updated", "duty", "presence", "media", "command", "unit.changed", "unit.contradiction", "unit.arrival", "media.custody", "position", "status"];
 const OFTEN = new Set(["position", "status"]); // thousands a minute: only on demand
 const KEPT = "fieldgate.feed-types";
+const NUM = new Set(["ui.time", "feed.number"]);
+const BEFORE = [0, 50, 200, MOST]; // how far to look back
 
 export async function mount(root, app) {
   const chosen = new Set(JSON.parse(localStorage.getItem(KEPT) ?? "null")?.filter((type) => TYPES.includes(type)) ?? TYPES.filter((type) => !OFTEN.has(type)));
-  const stream = new Stream(app.session, () => [...chosen]);
+  let stream = null;
+  let asked = 0;
   let isPaused = false;
   let waiting = []; // the newest last
   let dropped = 0;
@@ -25,15 +32,16 @@ export async function mount(root, app) {
   const told = h("p", { class: "quiet", role: "status" });
   const pause = h("button", { type: "button", id: "pause", "aria-pressed": "false", on: { click: () => turn(!isPaused) } });
   const clear = h("button", { type: "button", on: { click: wipe } }, t("feed.clear"));
+  const before = choice(t("feed.before"), BEFORE.map((count) => [String(count), count ? t("feed.newest", count) : t("feed.from_now")]), () => begin(), "50");
   const boxes = TYPES.map((type) => {
     const box = h("button", { type: "button", "aria-pressed": String(chosen.has(type)), data: { type }, on: { click: () => choose(type, box) } }, t(`type.${type}`));
     return box;
   });
   const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("page.feed"), hidden: true },
-    h("table", { class: "cards", id: "feed" }, h("thead", {}, h("tr", {}, ["ui.time", "feed.type", "ui.device", "feed.what", "feed.number"].map((key) => h("th", { scope: "col" }, t(key))))), rows));
+    h("table", { class: "cards", id: "feed" }, h("thead", {}, h("tr", {}, ["ui.time", "feed.type", "ui.device", "feed.what", "feed.number"].map((key) => h("th", { scope: "col", class: NUM.has(key) ? "num" : null }, t(key))))), rows));
   root.replaceChildren(h("div", { class: "sheet" },
     h("header", {}, h("h1", {}, t("page.feed")), link, pause, clear,
-      h("div", { class: "filters" }, h("div", { class: "chips", role: "group", "aria-label": t("feed.types") }, boxes))),
+      h("div", { class: "filters" }, before.root, h("div", { class: "chips", role: "group", "aria-label": t("feed.types") }, boxes))),
     h("p", { class: "quiet" }, t("feed.how")), told, scroll, empty));
 
   function wipe() {
@@ -55,7 +63,28 @@ export async function mount(root, app) {
     else if (chosen.size > 1) chosen.delete(type);
     box.setAttribute("aria-pressed", String(chosen.has(type)));
     localStorage.setItem(KEPT, JSON.stringify([...chosen]));
-    stream.again();
+    begin();
+  }
+
+  /** The newest of the types that are chosen, and on from there. */
+  async function begin() {
+    const mine = ++asked;
+    stream?.stop();
+    stream = new Stream(app.session, () => [...chosen]);
+    const listening = stream;
+    listening.on("event", take);
+    listening.on("state", linked);
+    linked();
+    wipe();
+    if (Number(before.value)) {
+      await app.attempt(async () => {
+        const page = await app.session.get(`/api/v1/events?last=${before.value}&types=${[...chosen].join(",")}`);
+        if (mine !== asked) return;
+        listening.from(page.next);
+        page.events.forEach(take);
+      });
+    }
+    if (mine === asked) listening.start();
   }
 
   function take(event) {
@@ -94,11 +123,13 @@ export async function mount(root, app) {
   function row(event) {
     const type = event.type.replace(/^fieldgate\./, "").replace(/\.v1$/, "");
     const cell = (key, content, kind) => h("td", { class: kind, data: { head: t(key) } }, content);
+    const all = h("pre", { class: "hex" });
+    const what = h("details", { on: { toggle: () => (all.textContent ||= JSON.stringify(event, null, 1)) } }, h("summary", {}, summary(type, event.data)), all);
     return h("tr", {},
       cell("ui.time", clock(event.data.received ?? Date.parse(event.time), app.now()), "num"),
-      cell("feed.type", h("span", { class: `tag ${type === "alarm.raised" ? "stored" : ""}` }, term("type", type))),
-      cell("ui.device", event.subject ? app.named(event.subject, 60) : "–"),
-      cell("feed.what", h("details", {}, h("summary", {}, summary(type, event.data)), h("pre", { class: "hex" }, JSON.stringify(event, null, 1)))),
+      cell("feed.type", tagged(type, event)),
+      cell("ui.device", event.subject ? deviceLink(app, event.subject, 60) : "–"),
+      cell("feed.what", what),
       cell("feed.number", event.sequence, "num"));
   }
 
@@ -107,15 +138,23 @@ export async function mount(root, app) {
     link.replaceChildren(icon(stream.state === "live" ? "link" : "unlink"), t(`link.${stream.state}`));
   }
 
-  stream.on("event", take);
-  stream.on("state", linked);
   turn(false);
-  linked();
-  stream.start();
+  begin();
   return () => {
+    asked++;
     stream.stop();
     cancelAnimationFrame(frame);
   };
+}
+
+/** An event's type, leading to what it is of. */
+function tagged(type, { id, data }) {
+  const tag = h("span", { class: `tag ${type === "alarm.raised" ? "stored" : ""}` }, term("type", type));
+  const alarm = type === "alarm.raised" ? id : type.startsWith("alarm.") ? data.alarm : null;
+  if (alarm) return linkTo("alarms", alarm, tag);
+  if (type === "command" && data.cmd) return linkTo("orders", data.cmd, tag);
+  if (type === "media" && data.complete) return linkTo("pictures", data.id, tag);
+  return tag;
 }
 
 /** What an event says, in a line. */
@@ -126,13 +165,15 @@ function summary(type, data) {
     "alarm.updated": () => [data.alarm],
     duty: () => [term("duty", data.act), data.ref],
     presence: () => [term("presence", data.state ?? (data.online ? "online" : "offline")), data.fw],
-    command: () => [data.act, data.state, data.detail],
+    command: () => [data.act && term("act", data.act), data.state === "step" ? t("state.step", (data.step ?? 0) + 1) : term("state", data.state), data.by, data.detail],
     position: () => [`${Number(data.lat).toFixed(5)}, ${Number(data.lon).toFixed(5)}`],
-    media: () => [data.reason, data.mime],
-    "unit.changed": () => [data.unit, data.state],
-    "unit.contradiction": () => [data.unit, data.kind],
-    "unit.arrival": () => [data.unit, data.incident],
+    status: () => [typeof data.batt === "number" && `${data.batt} %`, data.net, data.fw],
+    media: () => [term("reason", data.reason), data.mime],
+    "media.custody": () => [t(`custody.${data.act}`), data.by, data.note],
+    "unit.changed": () => [data.unit, data.state && term("duty", data.state), data.incident],
+    "unit.contradiction": () => [data.unit, term("contradiction", data.kind), t(`contradiction.${data.word}`)],
+    "unit.arrival": () => [data.unit, data.incident, Number.isFinite(data.distance_m) && distance(data.distance_m)],
   }[type]?.() ?? Object.entries(data).slice(0, 3).map(([name, value]) => `${name}=${typeof value === "object" ? "…" : value}`);
-  const said = parts.filter((part) => part !== null && part !== undefined && part !== "");
+  const said = parts.filter((part) => part !== null && part !== undefined && part !== "" && part !== false);
   return said.length ? said.flatMap((part, n) => [n ? " · " : "", bdi(part, 80)]) : "–";
 }

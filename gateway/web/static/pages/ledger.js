@@ -16,6 +16,7 @@ const AGAIN_MS = 5000;
 const COUNTED = ["missing", "duplicates", "conflicts", "refused", "given_up"];
 
 const missing = ({ lanes }) => lanes.reduce((sum, lane) => sum + lane.missing, 0);
+const today = ({ lanes }) => lanes.reduce((sum, lane) => sum + lane.missing_today, 0);
 const held = ({ lanes }) => lanes.reduce((sum, lane) => sum + lane.highest - lane.missing - lane.given_up, 0);
 
 export async function mount(root, app, parts) {
@@ -27,7 +28,8 @@ export async function mount(root, app, parts) {
   const columns = [
     { head: t("ui.device"), cell: (each) => h("a", { href: `#/ledger/${encodeURIComponent(each.device)}` }, app.named(each.device)) },
     { head: t("ledger.held"), class: "num", cell: (each) => number(held(each)) },
-    { head: t("ledger.missing"), class: "num", cell: (each) => doubt(missing(each)) },
+    { head: t("ledger.missing_today"), class: "num", cell: (each) => doubt(today(each)) },
+    { head: t("ledger.older"), class: "num", cell: (each) => doubt(missing(each) - today(each)) },
     { head: t("ledger.duplicates"), class: "num", cell: (each) => number(each.duplicates) },
     { head: t("ledger.conflicts"), class: "num", cell: (each) => doubt(each.conflicts) },
     { head: t("ledger.refused"), class: "num", cell: (each) => doubt(each.refused) },
@@ -49,20 +51,22 @@ export async function mount(root, app, parts) {
     return { rows: page.devices, next: page.next };
   }
 
-  function say(totals) {
-    const isWell = totals.missing === 0;
+  function say({ missing_today: count, missing: all, held: here, ...others }) {
+    const older = all - count;
     const now = clock(app.now(), app.now());
-    hero.className = `hero ${isWell ? "good" : "care"}`;
-    hero.replaceChildren(icon(isWell ? "check" : "alarm"), h("div", {},
-      h("p", { class: "huge" }, isWell ? t("ledger.zero") : t("ledger.some", number(totals.missing))),
-      h("p", {}, t(isWell ? "ledger.zero_how" : "ledger.some_how", now, number(totals.held)))));
+    hero.className = `hero ${all ? "care" : "good"}`;
+    hero.replaceChildren(icon(all ? "alarm" : "check"), h("div", {},
+      h("p", { class: "huge" }, count ? t("ledger.some", number(count)) : t("ledger.zero")),
+      h("p", {}, t(count ? "ledger.some_how" : "ledger.zero_how", now)),
+      h("p", {}, older ? t("ledger.older_how", number(older)) : count ? t("ledger.no_older") : t("ledger.all_held", number(here)))));
     tiles.replaceChildren(
-      tile(t("ledger.held"), number(totals.held)),
-      tile(t("ledger.missing"), number(totals.missing), totals.missing ? "care" : "good"),
-      tile(t("ledger.duplicates"), number(totals.duplicates), "", t("ledger.duplicates_how")),
-      tile(t("ledger.conflicts"), number(totals.conflicts), totals.conflicts ? "care" : "", t("ledger.conflicts_how")),
-      tile(t("ledger.refused"), number(totals.refused), totals.refused ? "care" : "", t("ledger.refused_how")),
-      tile(t("ledger.given_up"), number(totals.given_up), totals.given_up ? "care" : "", t("ledger.given_up_how")));
+      tile(t("ledger.held"), number(here)),
+      tile(t("ledger.missing_today"), number(count), count ? "care" : "good"),
+      tile(t("ledger.older"), number(older), older ? "care" : "good"),
+      tile(t("ledger.duplicates"), number(others.duplicates), "", t("ledger.duplicates_how")),
+      tile(t("ledger.conflicts"), number(others.conflicts), others.conflicts ? "care" : "", t("ledger.conflicts_how")),
+      tile(t("ledger.refused"), number(others.refused), others.refused ? "care" : "", t("ledger.refused_how")),
+      tile(t("ledger.given_up"), number(others.given_up), others.given_up ? "care" : "", t("ledger.given_up_how")));
   }
 
   const opened = details(app, "ledger", async (id) => {

@@ -4,6 +4,7 @@ import { bdi, h } from "../dom.js";
 import { addWords, clock, duration, lang, t, term } from "../i18n.js";
 import { details, orOfDevice } from "../ui/detail.js";
 import { choice, search } from "../ui/fields.js";
+import { deviceLink } from "../ui/links.js";
 import { listing, pairs } from "../ui/list.js";
 import { problem } from "../ui/problem.js";
 import { soon } from "../ui/soon.js";
@@ -27,7 +28,7 @@ export async function mount(root, app, parts) {
   const columns = [
     { head: t("ui.time"), class: "num", cell: (each) => clock(each.t, app.now()) },
     { head: t("orders.act"), cell: (each) => h("a", { href: `#/orders/${encodeURIComponent(each.id)}` }, term("act", each.act)) },
-    { head: t("ui.device"), cell: (each) => app.named(each.device) },
+    { head: t("ui.device"), cell: (each) => deviceLink(app, each.device) },
     { head: t("orders.state"), cell: tag },
     { head: t("orders.by"), cell: (each) => bdi(each.by ?? "–", 64) },
     { head: t("orders.args"), cell: (each) => bdi(each.args.text ?? each.args.address ?? "–", 120) },

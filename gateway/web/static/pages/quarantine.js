@@ -6,6 +6,7 @@ import { details, orOfDevice } from "../ui/detail.js";
 import { explained } from "../ui/explained.js";
 import { choice, search } from "../ui/fields.js";
 import { bytesOf, hexDump } from "../ui/hex.js";
+import { deviceLink } from "../ui/links.js";
 import { listing, number, pairs } from "../ui/list.js";
 import { problem } from "../ui/problem.js";
 import { save } from "../ui/save.js";
@@ -20,7 +21,7 @@ export async function mount(root, app, parts) {
   const reason = choice(t("quarantine.reason"), [["", t("ui.all")], ...REASONS.map((each) => [each, t(`reason.${each}`)])], () => list.renew());
   const columns = [
     { head: t("quarantine.last"), class: "num", cell: (each) => h("a", { href: `#/quarantine/${each.no}` }, clock(each.last_ms, app.now())) },
-    { head: t("ui.device"), cell: (each) => (each.device ? app.named(each.device) : "–") },
+    { head: t("ui.device"), cell: (each) => (each.device ? deviceLink(app, each.device) : "–") },
     { head: t("quarantine.reason"), cell: (each) => h("span", { class: "tag care" }, term("reason", each.reason)) },
     { head: t("quarantine.detail"), cell: (each) => bdi(each.detail, 120) },
     { head: t("quarantine.topic"), cell: (each) => h("span", { class: "mono" }, bdi(each.topic, 80)) },

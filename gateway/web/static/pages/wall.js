@@ -6,10 +6,12 @@ import { gallery } from "../console/gallery.js";
 import { mapIn } from "../console/map_in.js";
 import { h, icon } from "../dom.js";
 import { addWords, clock, t, term } from "../i18n.js";
+import { soon } from "../ui/soon.js";
 import { words } from "../words/console.js";
 
 addWords(words);
-const COUNT_MS = 20_000;
+const RECOUNT_MS = 2000;
+const DRAW_MS = 200;
 const FREE = new Set(["on_duty", "vehicle_patrol", "foot_patrol", "parked", "clear"]);
 const BUSY = new Set(["en_route", "on_scene"]);
 const CLOSE_UP = 15.5;
@@ -22,27 +24,53 @@ export async function mount(root, app) {
   const now = h("div", { class: "now" });
   root.replaceChildren(h("div", { id: "wall" }, h("div", { class: "middle" }, canvas), h("div", { class: "right" }, figures, now, list.root)));
   const map = mapIn(canvas, app);
-  let units = [];
+  let units = new Map(); // their states
+  const known = new Set(); // devices
+  const heard = new Map();
   let pictures = null;
   let shown = null;
-  let timer = null;
+  const recount = soon(count, RECOUNT_MS);
+  const drawing = soon(figure, DRAW_MS);
 
+  /** All units, asked for; what becomes of each is heard of then. */
   async function count() {
-    clearTimeout(timer);
+    const found = new Map();
+    let after = null;
+    heard.clear();
     try {
-      units = (await app.session.get("/api/v1/units")).units;
+      do {
+        const page = await app.session.get(`/api/v1/units${after === null ? "" : `?after=${encodeURIComponent(after)}`}`);
+        for (const { unit, state, devices } of page.units) {
+          found.set(unit, state);
+          devices.forEach(({ id }) => known.add(id));
+        }
+        after = page.next ?? null;
+      } while (after !== null);
+      units = found;
+      heard.forEach(take); // while that was on its way
     } catch {
       // the figures stay; the page says that it is cut off
     }
     figure();
-    timer = setTimeout(count, COUNT_MS);
+  }
+
+  function take({ unit, devices, state }) {
+    if (devices.length) units.set(unit, state);
+    else units.delete(unit);
+  }
+
+  function changed({ data }) {
+    heard.set(data.unit, data);
+    take(data);
+    if (data.released || data.lost || data.taken) recount.ask(); // other units come or go with it
+    drawing.ask();
   }
 
   function figure() {
-    const of = (states) => units.filter((unit) => states.has(unit.state)).length;
-    const free = of(FREE);
-    const busy = of(BUSY);
-    const rows = [["waiting", app.alarms.waiting().length, "stored"], ["in_hand", app.alarms.inHand().length, "accepted"], ["wall.free", free, "good"], ["wall.busy", busy, ""], ["wall.off", units.length - free - busy, ""]];
+    const states = [...units.values()];
+    const free = states.filter((state) => FREE.has(state)).length;
+    const busy = states.filter((state) => BUSY.has(state)).length;
+    const rows = [["waiting", app.alarms.waiting().length, "stored"], ["in_hand", app.alarms.inHand().length, "accepted"], ["wall.free", free, "good"], ["wall.busy", busy, ""], ["wall.off", states.length - free - busy, ""]];
     figures.replaceChildren(...rows.map(([key, value, kind]) => h("div", { class: value ? kind : "" }, h("dd", { class: "num" }, String(value)), h("dt", {}, t(key)))));
   }
 
@@ -75,13 +103,20 @@ export async function mount(root, app) {
   const offs = [
     app.alarms.onChange(follow),
     app.stream.on("live", count),
+    app.stream.on("unit.changed", changed),
+    app.stream.on("presence", ({ subject }) => {
+      if (known.has(subject)) return;
+      known.add(subject); // one that had never been heard of
+      recount.ask();
+    }),
     app.keys.add("Escape", "Esc", () => t("wall.leave"), () => app.go("map")),
   ];
   follow();
   count();
   return () => {
     document.body.classList.remove("is-wall");
-    clearTimeout(timer);
+    recount.end();
+    drawing.end();
     pictures?.end();
     list.end();
     offs.forEach((off) => off());

@@ -1,7 +1,7 @@
 // The words of the report on arrivals, as [Chinese, English].
 
 export const words = {
-  "arrivals.how": ["从下达第一个指令到第一组到场。口径见 docs/duty.md。", "From the first order to the first arrival. What counts is said in docs/duty.md."],
+  "arrivals.how": ["从下达第一个出警指令，到第一组到场：定位进入 100 米，或按下“到场”键。", "From the first order to the first unit there: by its position within 100 m, or by its crew's key."],
   "arrivals.grid": ["网格", "Grid"], "arrivals.no_grid": ["不在任何网格", "in no grid"], "arrivals.shift": ["班次", "Shift"],
   "arrivals.incidents": ["警情", "Incidents"], "arrivals.arrived": ["已到场", "Arrived at"], "arrivals.mean": ["平均用时", "Mean"], "arrivals.median": ["中位用时", "Median"],
   "arrivals.in_5": ["5 分钟内", "Within 5 min"], "arrivals.in_10": ["10 分钟内", "Within 10 min"],

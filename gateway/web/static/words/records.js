@@ -2,14 +2,16 @@
 
 export const words = {
   "ledger.zero": ["今日：缺失 0 条", "Today: 0 missing"], "ledger.some": ["今日：缺失 {0} 条", "Today: {0} missing"],
-  "ledger.zero_how": ["设备编过号的每一条消息都已在网关保存（截至 {0}，共 {1} 条）。", "Every message that a device has numbered is held by the gateway (as of {0}, {1} in all)."],
-  "ledger.some_how": ["设备已编号、网关尚未收到；网关会一直向设备索要（截至 {0}，已收 {1} 条）。", "Numbered by devices and not here yet; the gateway goes on asking for them (as of {0}, {1} held)."],
-  "ledger.held": ["已收", "Held"], "ledger.missing": ["缺失", "Missing"], "ledger.duplicates": ["重复", "Duplicates"],
+  "ledger.zero_how": ["今日 0 点以来出现的编号，每一条都已在网关保存（截至 {0}）。", "Of the numbers that came up since midnight the gateway holds every one (as of {0})."],
+  "ledger.some_how": ["今日 0 点以来出现的编号中尚未收到的；网关会一直向设备索要（截至 {0}）。", "Not here yet, of the numbers that came up since midnight; the gateway goes on asking for them (as of {0})."],
+  "ledger.older_how": ["此前各日还缺 {0} 条，网关同样在索要。", "Of days before, {0} are still missing; they are asked for too."],
+  "ledger.no_older": ["此前各日没有缺失。", "Of days before nothing is missing."],
+  "ledger.all_held": ["此前各日也没有缺失，共保存 {0} 条。", "Nor is anything missing of days before; {0} are held in all."],
+  "ledger.held": ["已收", "Held"], "ledger.missing": ["缺失", "Missing"], "ledger.missing_today": ["今日缺失", "Missing today"], "ledger.older": ["以前缺失", "Missing of before"], "ledger.duplicates": ["重复", "Duplicates"],
   "ledger.conflicts": ["冲突", "Conflicts"], "ledger.refused": ["拒收", "Refused"], "ledger.given_up": ["设备已丢失", "Lost by the device"],
   "ledger.duplicates_how": ["同一条再次送达，只记一次", "The same again: kept once"], "ledger.conflicts_how": ["同一编号、内容不同", "The same number, other content"],
   "ledger.refused_how": ["见隔离区", "See quarantine"], "ledger.given_up_how": ["设备称已不再持有", "The device says it no longer has them"],
   "ledger.with": ["只看", "Only those with"], "ledger.nothing": ["没有这样的设备", "No such device"],
-  "ledger.all_well": ["没有设备缺失消息", "No device has missing messages"],
 
   "quarantine.how": ["网关读不懂或不能接受的内容，原样保存在这里。报警从不因此丢失。", "What the gateway could not read or accept is kept here as it came. No alarm is lost by it."],
   "quarantine.reason": ["原因", "Reason"], "quarantine.detail": ["说明", "Detail"], "quarantine.count": ["次数", "Times"],

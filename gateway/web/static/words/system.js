@@ -15,7 +15,11 @@ export const words = {
   "health.pictures": ["图像", "Pictures kept"], "health.viewers": ["正在观看直播", "Live viewers"], "health.waiting": ["等待送达的指令", "Commands waiting"], "health.as_of": ["截至 {0}", "As of {0}"],
   "health.version": ["指标原文", "All metrics"],
 
-  "feed.how": ["事件发生时即显示，最新的在上。断线后从断点继续。", "Events as they happen, newest first. After a cut it goes on where it broke off."],
+  "feed.how": ["先列出最近的，以后随发生随显示，最新的在上。断线后从断点继续。", "The newest, then events as they happen, newest first. After a cut it goes on where it broke off."],
+  "feed.before": ["起点", "Begin with"], "feed.newest": ["最近 {0} 条", "the newest {0}"], "feed.from_now": ["只看此后的", "what comes from now on"],
+  "contradiction.begun": ["出现", "begun"], "contradiction.ended": ["消除", "over"],
+  "custody.held": ["留存", "held"], "custody.released": ["解除留存", "released"], "custody.deleted": ["删除", "deleted"], "custody.abandoned": ["未传完，放弃", "given up, not whole"],
+  "custody.damaged": ["发现损坏", "found damaged"], "custody.mended": ["已修复", "mended"],
   "feed.pause": ["暂停", "Pause"], "feed.resume": ["继续", "Resume"], "feed.clear": ["清空", "Clear"], "feed.types": ["类型", "Types"],
   "feed.held_back": ["暂停中：{0} 条待显示", "Paused: {0} wait to be shown"], "feed.dropped": ["只保留最近 {0} 条，已略去 {1} 条", "The newest {0} are kept; {1} were left out"],
   "feed.nothing": ["等待新的事件…", "Waiting for events…"], "feed.type": ["类型", "Type"], "feed.what": ["内容", "What"], "feed.number": ["序号", "Number"],
