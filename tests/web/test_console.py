@@ -323,6 +323,62 @@ async def test_the_wall_shows_the_alarm_in_turn_and_escape_leaves(
         await page.at("#console").wait_for()
 
 
+async def test_a_map_whose_graphics_are_lost_is_drawn_anew(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, _ = around
+    lose = """() => new Promise((told) => {
+      new MutationObserver((_, watch) => {
+        const shown = document.querySelector("#map-lost");
+        if (!shown) return;
+        watch.disconnect();
+        told(shown.textContent);
+      }).observe(document.body, { childList: true, subtree: true });
+      document.querySelector("canvas.maplibregl-canvas").getContext("webgl2")
+        .getExtension("WEBGL_lose_context").loseContext();
+    })"""
+    async with console(chromium, gateway.url) as page:
+        await signed_in(page, gateway)
+        await page.open("map/unit/car-1")
+        await page.page.click(".layers summary")
+        await page.at(".layers label", has_text="警力冰点").click()
+        for _ in range(2):
+            assert "正在重画" in await page.page.evaluate(lose)
+            await page.at("#map-lost").wait_for(state="detached")
+            await page.at(".layers label:has(:checked)", has_text="警力冰点").wait_for()
+        box.send("alarm", alarm())
+        await page.at(".map-pulse.waiting").wait_for(state="attached")
+        await page.page.keyboard.press("Escape")  # the card no longer lies over the map
+        said = ""
+        async with asyncio.timeout(20):
+            while CAR.name not in said:
+                await page.at("canvas.maplibregl-canvas").press("Period")
+                said = await page.at(".map-said").text_content() or ""
+
+
+async def test_without_webgl_the_page_says_so_and_alarms_go_on(
+    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+) -> None:
+    gateway, box, car = around
+    none = """const get = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+        return kind.startsWith("webgl") ? null : get.call(this, kind, ...more);
+      };"""
+    async with console(chromium, gateway.url, language="en-GB") as page:
+        await page.page.add_init_script(none)
+        await signed_in(page, gateway)
+        await page.at("#no-map", has_text="no WebGL 2").wait_for()
+        box.send("alarm", alarm())
+        await page.at(".alarm-list .row.stored.turn").wait_for()
+        await page.page.keyboard.press("KeyA")
+        await page.page.click(".near [data-send=car-1]")
+        assert (await car.command())["act"] == "instruct"
+        await page.open("wall")
+        await page.at("#wall #no-map").wait_for()
+        await page.open("playback")
+        await page.at("#past #no-map").wait_for()
+
+
 async def test_another_console_s_answer_ends_the_turn_here(
     around: tuple[Gateway, Terminal, Terminal], chromium: Browser
 ) -> None:

@@ -4,8 +4,8 @@
 //   flyTo({lat, lon, zoom}), select(unit or null), on(event, listener) -> off,
 //   layers() -> [{id, label, isOn}], setLayer(id, isOn), setAlarms([{id, lat, lon, kind, stage}]),
 //   showReach(unit or null) -> a promise, kept once it is drawn,
-//   view(id) -> what is known of a unit, destroy().
-// Events: `select` {unit, device, ...its view}, null when nothing is; `alarm` {id}; `event` a CloudEvent; `link` {state};
+//   view(id) -> what is known of a unit, state() -> what another one has to begin with to show the same, destroy().
+// Events: `lost`, the browser has taken its graphics away and it shows nothing more; `select` {unit, device, ...its view}, null when nothing is; `alarm` {id}; `event` a CloudEvent; `link` {state};
 // `place` {lat, lon}, where an empty place was pressed. Places are WGS-84.
 
 import { toGcj02, toWgs84 } from "../gcj02.js";
@@ -52,11 +52,17 @@ const isLight = () => document.documentElement.dataset.theme === "light";
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const nameOf = (fact) => fact.name || fact.id || "";
 
+/** The browser has no WebGL 2, or gives none now. */
+export class NoWebGL extends Error {
+  name = "NoWebGL";
+}
+
 class CityMap {
-  constructor(container, maplibregl, about, { style, bounds }, follow) {
+  constructor(container, maplibregl, about, { style, bounds }, { follow, again }) {
     this._follow = follow;
+    this._reach = again?.reach ?? null;
     this._isShifted = about.crs === "gcj02" && Boolean(about.tiles);
-    this._on = { ...LAYERS };
+    this._on = { ...LAYERS, ...again?.on };
     this._listeners = new Map();
     this._wanted = null; // the unit that is chosen, by its id
     this.fleet = new Fleet({ isShifted: this._isShifted });
@@ -65,19 +71,33 @@ class CityMap {
     this._said = Object.assign(document.createElement("div"), { className: "map-said" });
     this._said.setAttribute("aria-live", "polite");
     container.append(this._root, this._said, legend());
-    this.map = new maplibregl.Map({
-      container: this._root, style, attributionControl: { compact: false }, maxZoom: 19, fadeDuration: 0,
-      localIdeographFontFamily: FAMILY, keyboard: true, pitchWithRotate: false,
-      ...(bounds ? { bounds: this._box(bounds), fitBoundsOptions: { padding: 20 } } : { center: [104, 34], zoom: 4 }),
-    });
-    this._isPlaced = Boolean(bounds);
+    const whole = bounds ? { bounds: this._box(bounds), fitBoundsOptions: { padding: 20 } } : { center: [104, 34], zoom: 4 };
+    try {
+      this.map = new maplibregl.Map({
+        container: this._root, style, attributionControl: { compact: false }, maxZoom: 19, fadeDuration: 0,
+        localIdeographFontFamily: FAMILY, keyboard: true, pitchWithRotate: false,
+        canvasContextAttributes: { contextType: "webgl2" }, ...(again?.camera ?? whole),
+      });
+    } catch (error) {
+      throw new NoWebGL(error.message);
+    }
+    this.map.once("webglcontextlost", () => this._tell("lost", null));
+    this._isPlaced = Boolean(bounds) || Boolean(again);
     this._gl = maplibregl;
     this._about = about;
     this.marks = new Marks(this.fleet, { staleAfterS: about.stale_after_s });
     this._onTheme = () => this._paint();
     addEventListener("theme", this._onTheme);
     this.map.getCanvas().setAttribute("aria-label", t("chart.region"));
-    this.ready = new Promise((resolve) => this.map.once("style.load", () => resolve(this._loaded())));
+    this.ready = new Promise((resolve, reject) => {
+      this.map.once("style.load", () => {
+        try {
+          resolve(this._loaded());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   }
 
   _box([west, south, east, north]) {
@@ -98,6 +118,7 @@ class CityMap {
     });
     for (const name of AREAS) this._areas.set(name, this._on[name]);
     if (this._alarms) this._pulses.set(this._alarms);
+    if (this._reach) this._areas.own(this._reach).catch(() => {}); // it was said where it was asked for
     this._paint();
     map.on("render", () => this._labels.draw());
     map.on("zoom", () => this._gatherIfOther());
@@ -298,6 +319,11 @@ class CityMap {
     this._pulses?.set(alarms);
   }
 
+  state() {
+    const { map } = this;
+    return { on: { ...this._on }, camera: { center: map.getCenter(), zoom: map.getZoom(), bearing: map.getBearing() } };
+  }
+
   destroy() {
     removeEventListener("theme", this._onTheme);
     this._link?.close();
@@ -311,11 +337,12 @@ class CityMap {
 const live = (on) => new Link("/api/v1/map/stream", on);
 
 /** A map in an element. It is drawn, and follows the field, when it is given.
-    `follow(on)`: follow something else, that gives frames and facts as a Link does. */
-export async function createMap(container, app, { follow = live } = {}) {
+    `follow(on)`: follow something else, that gives frames and facts as a Link does.
+    `again`: the state of one that was lost, and whose `reach` it showed. Fails with NoWebGL. */
+export async function createMap(container, app, { follow = live, again = null } = {}) {
   const [maplibregl, about] = await Promise.all([
     mapLibre(), fetch("/api/v1/map/about").then((response) => response.json()),
   ]);
   const base = await baseMap(about, { isLight: isLight(), lang: lang() });
-  return new CityMap(container, maplibregl, about, base, follow).ready;
+  return new CityMap(container, maplibregl, about, base, { follow, again }).ready;
 }

@@ -22,7 +22,8 @@ export async function mount(root, app, parts) {
   const search = h("form", { class: "find", role: "search" }, find);
   const tabs = h("div", { class: "tabs" }, ["alarms", "map", "card"].map((view) =>
     h("button", { type: "button", data: { view }, on: { click: () => turnTo(view) } }, t(`desk.${view}`))));
-  const layers = h("details", { class: "layers", hidden: true }, h("summary", {}, t("desk.layers")));
+  const boxes = h("div", {});
+  const layers = h("details", { class: "layers", hidden: true }, h("summary", {}, t("desk.layers")), boxes);
   const layout = h("div", { id: "console", data: { view: "map" } },
     h("div", { class: "left" }, list.root), h("div", { class: "middle" }, canvas, search, layers), side, tabs);
   root.replaceChildren(layout);
@@ -31,11 +32,11 @@ export async function mount(root, app, parts) {
   const map = mapIn(canvas, app, (shown) => {
     shown.on("select", (chosen) => chosen && app.go("map", "unit", chosen.unit ?? chosen.device));
     shown.on("alarm", ({ id }) => app.go("map", "alarm", id));
-    layers.append(...shown.layers().map(({ id, label, isOn }) => {
+    boxes.replaceChildren(...shown.layers().map(({ id, label, isOn }) => {
       const box = h("input", { type: "checkbox", checked: isOn, on: { change: () => shown.setLayer(id, box.checked) } });
       return h("label", {}, box, label);
     }));
-    layers.hidden = layers.children.length < 2;
+    layers.hidden = false;
   });
   const offs = [
     app.alarms.onChange(marks),

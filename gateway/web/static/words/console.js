@@ -3,7 +3,9 @@
 export const words = {
   "desk.alarms": ["报警", "Alarms"], "desk.map": ["地图", "Map"], "desk.card": ["详情", "Card"],
   "desk.find": ["查找单位或设备", "Find a unit or device"], "desk.find_none": ["没有叫“{0}”的单位或设备", "There is no unit or device “{0}”"],
-  "desk.tests": ["自检", "Self-tests"], "desk.layers": ["图层", "Layers"], "desk.no_map": ["地图打不开：{0}。报警与单位仍可照常处理。", "The map cannot be shown: {0}. Alarms and units can be handled all the same."], "desk.start": ["选一起报警，或在图上点一个单位", "Choose an alarm, or a unit on the map"],
+  "desk.tests": ["自检", "Self-tests"], "desk.layers": ["图层", "Layers"], "desk.no_webgl": ["这个浏览器没有 WebGL 2（图形加速被关闭，或不受支持），地图画不出来。报警、单位与指令仍可照常处理。", "This browser has no WebGL 2: its graphics are switched off or too old, so the map cannot be drawn. Alarms, units and orders go on all the same."],
+  "desk.lost_map": ["浏览器收回了图形资源，正在重画地图…… 报警仍照常。", "The browser has taken the graphics away; the map is being drawn anew. Alarms go on."],
+  "desk.no_map": ["地图打不开：{0}。报警与单位仍可照常处理。", "The map cannot be shown: {0}. Alarms and units can be handled all the same."], "desk.start": ["选一起报警，或在图上点一个单位", "Choose an alarm, or a unit on the map"],
   "desk.start_how": ["报警到达时会闪烁并发声，按 A 接警。按 ? 看全部快捷键。", "An alarm flashes and sounds; A accepts it. ? lists all keys."],
   "desk.back": ["返回报警", "Back to the alarm"],
   "key.find": ["查找单位", "Find a unit"], "key.reach": ["所选单位的处警圈", "What the chosen unit reaches"], "key.send": ["派出列表中第 1–6 个单位", "Send unit 1 to 6 of the list"],
