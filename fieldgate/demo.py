@@ -21,6 +21,7 @@ from gateway.registry import Device, Registry, Role
 from simulators import ledger, scenario
 from simulators.city import City, Grid
 from simulators.run import city_of
+from simulators.timetable import leaders
 
 CATCH_UP_S = 10.0
 
@@ -28,7 +29,7 @@ CATCH_UP_S = 10.0
 class Parts(NamedTuple):
     """The running parts, for whoever shows them. ``token`` opens the gateway's API.
 
-    ``crews``: how many of the devices have a duty to report.
+    ``crews``: how many of the devices report the duty of a crew.
     """
 
     gateway: Child
@@ -93,7 +94,7 @@ async def play(
                 "--ledger", str(ledgers[0]), "--seconds", str(seconds or 10**9), logs=logs,
             )  # fmt: skip
             async with city:
-                crews = sum(unit.kind != "alarm_box" for unit in units)
+                crews = len(leaders(units))
                 on_start(Parts(gateway, city, core, f"http://{http}", token, len(units), crews))
                 await _until_played([gateway, core], city, stop)
             await _until_caught_up(ledgers)

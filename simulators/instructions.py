@@ -14,6 +14,8 @@ from simulators.incidents import Incident
 
 MAX_AT_ONCE = 4
 LOOKED_AT = 20  # of the nearest units, for one that is free
+RESERVE_SHARE = 0.2
+"""So many of the cars there stay: an incident does not empty a grid (梯次增援)."""
 
 CHECKLISTS = {
     "panic": "robbery",
@@ -52,8 +54,9 @@ class Instructions:
             log.info("instruction_without_place", incident=incident.number)
             return
         near = await self._get(f"/api/v1/nearest?lat={lat}&lon={lon}&limit={LOOKED_AT}")
-        cars = [unit for unit in near["units"] if unit["available"] and not unit["on_foot"]]
-        if not cars:
+        driving = [unit for unit in near["units"] if not unit["on_foot"]]
+        cars = [unit for unit in driving if unit["available"]]
+        if len(cars) <= RESERVE_SHARE * len(driving):
             log.info("instruction_without_car", incident=incident.number)
             return
         name = f"incident-{incident.number}"

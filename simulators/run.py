@@ -16,11 +16,13 @@ from msgspec import Struct
 
 from protocols.model import AlarmKind, DutyAct, MediaReason, Stage
 from protocols.native.topics import DEFAULT_PREFIX
-from simulators import firmware, ledger, scenario, timetable, town_plan
+from simulators import firmware, ledger, people, scenario, timetable, town_plan
 from simulators.city import City, CityUnreadable
+from simulators.devices.crew import Crew
 from simulators.devices.firmware import FirmwareDevice
 from simulators.devices.full import FullDevice
 from simulators.devices.light import LightDevice
+from simulators.errand import Responder
 from simulators.ledger import Ledger
 from simulators.link import Address, Relay
 from simulators.scenario import Scenario, ScenarioInvalid, Unit
@@ -142,11 +144,14 @@ class Run:
         missing = [unit.device for unit in self._units if unit.device not in passwords]
         if missing:
             raise PasswordsMissing(missing)
+        self._members = people.members(day, self._units)
         self._broker, self._passwords, self._prefix = broker, passwords, prefix
         self._book, self._folder = book, folder
         self._seconds, self._drain_s = seconds, drain_s
         self._on_state = on_state
         self._devices: dict[str, Device] = {}
+        self._drivers: dict[str, Responder | None] = {}
+        self._crews: dict[str, Crew] = {}
         self._relays: dict[str, Relay] = {}
         self._began_s = time.monotonic()
         self._phase: Literal["running", "draining", "done"] = "running"
@@ -234,17 +239,22 @@ class Run:
             if firmware.available():
                 return self._firmware(unit, **common)
             log.warning("no_micropython", device=unit.device, instead="a light box")
-        make = self._full if unit.full else self._light
-        sensed = sense(self._day, self._city, unit)
-        return make(
-            unit,
-            sense=sensed.sense,
-            driver=sensed.driver,
-            crews=self._day.crews,
-            rng=timetable.chance(self._day, "device", unit.device),
-            clock_offset_s=timetable.nature(self._day, unit).skew_s,
-            **common,
-        )
+        leader = None if unit.leader is None else self._drivers[unit.leader]
+        sensed = sense(self._day, self._city, unit, leader)
+        self._drivers[unit.device] = sensed.driver
+        common |= {
+            "sense": sensed.sense,
+            "driver": sensed.driver,
+            "crews": self._day.crews,
+            "rng": timetable.chance(self._day, "device", unit.device),
+            "clock_offset_s": timetable.nature(self._day, unit).skew_s,
+        }
+        if unit.leader is not None:
+            return self._light(unit, crew=self._crews[unit.leader], **common)
+        members = self._members.get(unit.device, ())
+        device = (self._full if unit.full else self._light)(unit, members=members, **common)
+        self._crews[unit.device] = device.crew
+        return device
 
     def _firmware(self, unit: Unit, **common: Any) -> Device:
         return FirmwareDevice(
@@ -255,12 +265,12 @@ class Run:
             **common,
         )
 
-    def _full(self, unit: Unit, **common: Any) -> Device:
+    def _full(self, unit: Unit, **common: Any) -> FullDevice:
         return FullDevice(
             unit, relay=self._relays[unit.device], folder=self._folder / unit.device, **common
         )
 
-    def _light(self, unit: Unit, **common: Any) -> Device:
+    def _light(self, unit: Unit, **common: Any) -> LightDevice:
         relay = self._relays.get(unit.device)
         return LightDevice(
             unit,

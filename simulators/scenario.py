@@ -27,10 +27,13 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Counts(_Table, frozen=True):
     """How many devices of each kind. ``full`` ones run the real agent, in cars; ``firmware``
-    ones are boxes that run theirs on MicroPython."""
+    ones are boxes that run theirs on MicroPython. ``cameras`` and ``handsets`` (phones) are
+    carried by crews: those of cars first, then officers'."""
 
     cars: Number = 0
     officers: Number = 0
+    cameras: Number = 0
+    handsets: Number = 0
     boxes: Number = 0
     phones: Number = 0
     full: Number = 0
@@ -163,7 +166,8 @@ def load(name_or_path: str) -> Scenario:
 class Unit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One device of the scenario, as it is to be registered.
 
-    ``grid``: the index of its patrol grid. A fixed box has its place.
+    ``grid``: the index of its patrol grid. A fixed box has its place. ``leader``: the device
+    that reports for its crew, where that is another one.
     """
 
     device: str
@@ -174,12 +178,13 @@ class Unit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lon: Longitude | None = None
     full: bool = False
     firmware: bool = False
+    leader: str | None = None
 
 
 def roster(scenario: Scenario, city: City) -> list[Unit]:
     """All devices of a scenario, in a fixed order; raise ScenarioInvalid if the map lacks room."""
     counts = scenario.devices
-    boxes = counts.boxes + counts.firmware
+    boxes, cars = counts.boxes + counts.firmware, counts.full + counts.cars
     if not city.places and (boxes or counts.phones):
         raise ScenarioInvalid(
             f"{scenario.city}: no school, bank or hospital on the map,"
@@ -210,6 +215,16 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
             )
             for n in range(1, count + 1)
         ]
+    units += _carried(
+        "camera", "body_camera", "执法记录仪{n} Body camera {n}", counts.cameras, units[:cars]
+    )
+    units += _carried(
+        "handset",
+        "phone",
+        "警务通{n} Police phone {n}",
+        counts.handsets,
+        units[: cars + counts.officers],
+    )
     for n, place in zip(range(1, boxes + 1), itertools.cycle(city.places), strict=False):
         units.append(
             Unit(
@@ -223,3 +238,21 @@ def roster(scenario: Scenario, city: City) -> list[Unit]:
             )
         )
     return units
+
+
+def _carried(
+    prefix: str, kind: DeviceKind, title: str, count: int, leaders: list[Unit]
+) -> list[Unit]:
+    """One for each of the first so many crews; raise ScenarioInvalid if there are too few."""
+    if count > len(leaders):
+        raise ScenarioInvalid(f"devices.{prefix}s: {count} for {len(leaders)} crews")
+    return [
+        Unit(
+            device=f"{prefix}-{n:04d}",
+            kind=kind,
+            name=title.format(n=n),
+            grid=leader.grid,
+            leader=leader.device,
+        )
+        for n, leader in enumerate(leaders[:count], 1)
+    ]

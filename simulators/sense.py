@@ -12,32 +12,42 @@ from typing import NamedTuple, TypeAlias
 from protocols.model import Position
 from simulators import fleet
 from simulators.city import City
-from simulators.errand import Responder
+from simulators.errand import CALLED_MPS, HURRIED_MPS, Responder
 from simulators.gnss import Receiver
 from simulators.scenario import Scenario, Unit
 from simulators.timetable import chance
+from simulators.walk import Walker
 
 Sense: TypeAlias = Callable[[float], Position | None]
 """The position so many seconds after the last question; None while there is no fix."""
 
 
 class Sensed(NamedTuple):
-    """The sense of a device, and what takes its crew to an incident, if anything does."""
+    """The sense of a device, and what takes its crew to an incident, if it goes to any."""
 
     sense: Sense
     driver: Responder | None
 
 
-def sense(scenario: Scenario, city: City, unit: Unit) -> Sensed:
-    """The sense of a device; each has streams of chance of its own."""
+def sense(scenario: Scenario, city: City, unit: Unit, leader: Responder | None = None) -> Sensed:
+    """The sense of a device; each has streams of chance of its own.
+
+    ``leader``: what moves the device that reports for its crew, if that is another one.
+    """
     if unit.lat is not None and unit.lon is not None:
         registered = Position(lat=unit.lat, lon=unit.lon, fix=3, src="fixed")
         return Sensed(lambda _: registered, None)
-    mover = _mover(scenario, city, unit)
-    driver = Responder(mover, city.roads) if unit.kind == "vehicle_terminal" else None
-    moves = driver or mover
     receiver = Receiver(chance(scenario, "receiver", unit.device))
-    return Sensed(lambda dt_s: receiver.observe(moves.step(dt_s), dt_s), driver)
+    if leader is not None:
+        walker = Walker(leader, city.roads, chance(scenario, "walker", unit.device))
+        leader.passengers.append(walker)
+        return Sensed(lambda dt_s: receiver.observe(walker.step(dt_s), dt_s), None)
+    mover = _mover(scenario, city, unit)
+    if unit.kind == "phone":
+        return Sensed(lambda dt_s: receiver.observe(mover.step(dt_s), dt_s), None)
+    speed_mps = CALLED_MPS if unit.kind == "vehicle_terminal" else HURRIED_MPS
+    driver = Responder(mover, city.roads, speed_mps=speed_mps)
+    return Sensed(lambda dt_s: receiver.observe(driver.step(dt_s), dt_s), driver)
 
 
 def _mover(scenario: Scenario, city: City, unit: Unit) -> fleet.Mover:

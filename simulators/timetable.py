@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from protocols.model import AlarmKind, DeviceKind, DutyAct
@@ -14,27 +14,25 @@ from simulators.scenario import Recurring, Scenario, Unit
 SHIFT_BEGINS_WITHIN_S = 4.0
 """A day begins with crews on duty: each tells so once within its first seconds."""
 
+SETTLED_AFTER_S = 4.0
+"""And once more within so many, what it does then."""
+
 ActsAfter: TypeAlias = dict[DutyAct | None, tuple[DutyAct, ...]]
 # What a crew may report after its last act; the first of the day follows None. An act
-# that stands twice is twice as likely.
+# that stands twice is twice as likely. An incident is a matter of orders: crew.py.
 DUTY_ACTS: dict[DeviceKind, ActsAfter] = {
     "vehicle_terminal": {
-        None: ("vehicle_patrol", "vehicle_patrol", "parked", "on_duty"),
-        "on_duty": ("vehicle_patrol",),
-        "vehicle_patrol": ("en_route", "en_route", "parked", "break"),
-        "parked": ("vehicle_patrol", "en_route"),
-        "en_route": ("on_scene",),
-        "on_scene": ("clear",),
-        "clear": ("vehicle_patrol", "vehicle_patrol", "parked"),
+        None: ("on_duty",),
+        "on_duty": ("vehicle_patrol", "vehicle_patrol", "vehicle_patrol", "parked", "foot_patrol"),
+        "vehicle_patrol": ("parked", "foot_patrol", "foot_patrol", "break"),
+        "foot_patrol": ("vehicle_patrol",),
+        "parked": ("vehicle_patrol",),
         "break": ("vehicle_patrol",),
     },
     "body_camera": {
-        None: ("foot_patrol", "foot_patrol", "on_duty"),
+        None: ("on_duty",),
         "on_duty": ("foot_patrol",),
-        "foot_patrol": ("en_route", "en_route", "break"),
-        "en_route": ("on_scene",),
-        "on_scene": ("clear",),
-        "clear": ("foot_patrol",),
+        "foot_patrol": ("break",),
         "break": ("foot_patrol",),
     },
     "phone": {None: ("on_duty",), "on_duty": ("break",), "break": ("on_duty",)},
@@ -112,13 +110,17 @@ def is_cut_off(scenario: Scenario, unit: Unit) -> bool:
     return _befalls(scenario, "offline", unit, scenario.troubles.offline.share)
 
 
+def leaders(units: Sequence[Unit]) -> list[Unit]:
+    """The devices that report for a crew."""
+    return [unit for unit in units if unit.kind in DUTY_ACTS and unit.leader is None]
+
+
 def timetable(scenario: Scenario, units: Sequence[Unit]) -> Iterator[Event]:
     """All that will happen, in order of time, without end."""
-    crews = [unit for unit in units if unit.kind in DUTY_ACTS]
     streams = [
         _presses(scenario, units),
-        _duties(scenario, crews),
-        _pictures(scenario, crews),
+        _duties(scenario, leaders(units), {unit.leader for unit in units}),
+        _pictures(scenario, [unit for unit in units if unit.kind in DUTY_ACTS]),
         *itertools.chain.from_iterable(_troubles(scenario, unit) for unit in units),
     ]
     return heapq.merge(*streams, key=_when)
@@ -154,18 +156,26 @@ def _presses(scenario: Scenario, units: Sequence[Unit]) -> Iterator[Event]:
         yield Event(at_s, unit.device, Press(rng.choices(kinds, weights)[0], presses))
 
 
-def _duties(scenario: Scenario, crews: Sequence[Unit]) -> Iterator[Event]:
-    """The first report of every crew, then one act after another as the table has it."""
+def _duties(
+    scenario: Scenario, crews: Sequence[Unit], leading: Collection[str | None]
+) -> Iterator[Event]:
+    """The first reports of every crew, then one act after another as the table has it.
+
+    ``leading``: the crews that have a camera or a phone to walk with.
+    """
     rng = chance(scenario, "duty")
     last: dict[str, DutyAct] = {}
-    begins = sorted((rng.random() * SHIFT_BEGINS_WITHIN_S, n) for n in range(len(crews)))
-    first = ((at_s, crews[n]) for at_s, n in begins)
+    begins = [(rng.random() * SHIFT_BEGINS_WITHIN_S, n) for n in range(len(crews))]
+    settle = [(at_s + rng.uniform(1, SETTLED_AFTER_S), n) for at_s, n in begins]
+    first = ((at_s, crews[n]) for at_s, n in sorted(begins + settle))
     later = (
-        (SHIFT_BEGINS_WITHIN_S + at_s, unit)
+        (SHIFT_BEGINS_WITHIN_S + SETTLED_AFTER_S + at_s, unit)
         for at_s, unit in _to_anyone(rng, crews, scenario.reports.duty_per_minute)
     )
     for at_s, unit in itertools.chain(first, later):
         act = rng.choice(DUTY_ACTS[unit.kind][last.get(unit.device)])
+        if act == "foot_patrol" and unit.kind == "vehicle_terminal" and unit.device not in leading:
+            act = "parked"
         last[unit.device] = act
         yield Event(at_s, unit.device, Duty(act))
 

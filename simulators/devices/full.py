@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -67,6 +67,7 @@ class FullDevice:
         crews: Crews = USUAL_CREWS,
         driver: Driver | None = None,
         rng: random.Random | None = None,
+        members: Sequence[str] = (),
     ) -> None:
         self.unit = unit
         self.making = True
@@ -82,12 +83,13 @@ class FullDevice:
         self._left = 0
         self._pressed: set[str] = set()
         self._fixes: Counter[int] = Counter()
-        self._crew = Crew(
+        self.crew = Crew(
             crews,
             rng or random.Random(),
             duty=self._report_duty,
             driver=driver,
             is_making=lambda: self.making,
+            members=members,
         )
         self._reboot = asyncio.Event()
         self._dark_s = 0.0
@@ -149,11 +151,11 @@ class FullDevice:
 
     def duty(self, act: DutyAct) -> None:
         """Report a change of duty; a crew that has an incident goes on with that."""
-        self._crew.patrol(act)
+        self.crew.patrol(act)
 
-    def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
+    def _report_duty(self, act: DutyAct, ref: str | None, crew: list[str] | None) -> None:
         if self._agent is not None:
-            self._agent.duty(act, ref=ref)
+            self._agent.duty(act, ref=ref, crew=crew)
 
     def take_picture(self, reason: MediaReason) -> None:
         """The agent takes pictures by itself, periodically and of each alarm."""
@@ -195,7 +197,7 @@ class FullDevice:
                             task.cancel()  # a crew that ended it itself is past that
                     elif order.id not in working:
                         args = msgspec.to_builtins(order.args)
-                        obedience = self._crew.obey(order.act, args, _ByCrew(agent, order))
+                        obedience = self.crew.obey(order.act, args, _ByCrew(agent, order))
                         working[order.id] = tasks.create_task(obedience, name=order.id)
 
     def _observe(self, dt_s: float) -> Position | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +38,6 @@ from simulators.tally import Tally
 
 BEAT_S = 1.0
 BATTERY_A_STATUS_PCT = 0.05
-CREWS = {"vehicle_terminal": 2, "body_camera": 1, "phone": 1, "alarm_box": 0}
 PICTURE_PERIOD_MS = 4000  # between those that a box keeps for a press
 
 
@@ -46,6 +46,7 @@ class LightDevice:
 
     ``sense`` gives the position after so many seconds. ``boot`` must be larger than
     any that this device had in an earlier process. ``making`` false: nothing new.
+    ``crew``: that of another device, which reports for it; else it has its own ``members``.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class LightDevice:
         alarm_pictures: int = 0,
         crews: Crews = USUAL_CREWS,
         driver: Driver | None = None,
+        members: Sequence[str] = (),
+        crew: Crew | None = None,
     ) -> None:
         self.unit = unit
         self.making = True
@@ -79,8 +82,14 @@ class LightDevice:
         self._rng = rng
         self._duplicates, self._reordering = duplicates, reordering
         self._alarm_pictures = alarm_pictures if unit.kind == "alarm_box" else 0
-        self.crew = Crew(
-            crews, rng, duty=self._report_duty, driver=driver, is_making=lambda: self.making
+        self.crew = crew or Crew(
+            crews,
+            rng,
+            duty=self._report_duty,
+            driver=driver,
+            is_making=lambda: self.making,
+            members=members,
+            on_foot=unit.kind != "vehicle_terminal",
         )
         self._uplink = Uplink(
             unit,
@@ -106,7 +115,6 @@ class LightDevice:
         self._position: Position | None = None
         self._hammered: list[tuple[Alarm, int]] = []
         self._fixes: Counter[int] = Counter()
-        self._officers = [f"06{rng.randrange(10_000):04d}" for _ in range(CREWS[unit.kind])]
         self._batt_pct = rng.uniform(40, 100)
 
     async def run(self) -> None:
@@ -170,12 +178,9 @@ class LightDevice:
         """Report a change of duty; a crew that has an incident goes on with that."""
         self.crew.patrol(act)
 
-    def _report_duty(self, act: DutyAct, ref: str | None = None) -> None:
-        crew = self._officers if act == "on_duty" else None
-        self._uplink.keep(
-            Up.DUTY,
-            partial(DutyReport, t=self.now_ms(), act=act, ref=ref, pos=self._position, crew=crew),
-        )
+    def _report_duty(self, act: DutyAct, ref: str | None, crew: list[str] | None) -> None:
+        report = partial(DutyReport, t=self.now_ms(), act=act, ref=ref, crew=crew)
+        self._uplink.keep(Up.DUTY, partial(report, pos=self._position))
         self._uplink.flush()
 
     def take_picture(

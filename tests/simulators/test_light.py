@@ -303,17 +303,30 @@ async def test_a_crew_drives_to_its_incident_works_off_the_list_and_takes_one_at
         order(gateway, "c1", "instruct", **INSTRUCT)
         await gateway.until(lambda: "accepted" in states(gateway, "c1"))
         device.duty("parked")  # it has an incident: that goes on
-        order(gateway, "c2", "instruct", **INSTRUCT)
+        order(gateway, "c2", "instruct", **{**INSTRUCT, "incident": "I-8"})
         await gateway.until(
             lambda: "done" in states(gateway, "c1") and len(states(gateway, "c2")) > 2
         )
-        await gateway.until(lambda: "clear" in duties())
+        await gateway.until(lambda: len(duties()) == 4)
 
     assert states(gateway, "c1") == ["delivered", "shown", "accepted", "step", "step", "done"]
     assert states(gateway, "c2") == ["delivered", "shown", "refused: on another incident"]
-    assert duties() == ["en_route", "on_scene", "clear"]
+    assert duties() == ["en_route", "on_scene", "clear", "vehicle_patrol"]
     reports = [m for m in gateway.messages.values() if isinstance(m, DutyReport)]
-    assert {report.ref for report in reports} == {"I-7"}
+    assert [report.ref for report in reports] == ["I-7", "I-7", "I-7", None]
+
+
+async def test_a_crew_signs_on_with_who_it_is(broker: Address, book: Ledger) -> None:
+    street = Street(broker, book, members=["camera-1", "王磊 110001"])
+    async with Gateway(broker) as gateway, street.alive() as device:
+        device.duty("on_duty")
+        device.duty("vehicle_patrol")
+        await emptied(device)
+    reports = [m for m in gateway.messages.values() if isinstance(m, DutyReport)]
+    assert {report.act: report.crew for report in reports} == {
+        "on_duty": ["camera-1", "王磊 110001"],
+        "vehicle_patrol": None,
+    }
 
 
 async def test_a_box_has_no_crew_and_no_camera(broker: Address, book: Ledger) -> None:

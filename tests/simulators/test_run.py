@@ -140,7 +140,7 @@ async def test_on_a_real_map_the_same_seed_drives_the_same_way_twice(
 
 def test_devices_that_nobody_registered_are_named(tmp_path: Path) -> None:
     day = scenario.load("calm")
-    with pytest.raises(run.PasswordsMissing, match=r"26 devices: car-0001, .*…"):
+    with pytest.raises(run.PasswordsMissing, match=r"40 devices: car-0001, .*…"):
         run.Run(
             day,
             run.city_of(day),

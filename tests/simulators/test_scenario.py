@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 
-from simulators import scenario
+from simulators import people, scenario
 from simulators.run import city_of
 
 
@@ -44,6 +45,25 @@ def test_roster_names_every_device_and_puts_boxes_where_places_are() -> None:
     assert (units[3].kind, units[3].name, units[3].grid) == ("alarm_box", "No. 1 School", 1)
 
 
+def test_crews_carry_cameras_and_phones_and_sign_on_with_their_officers() -> None:
+    day = scenario.parse(CALM + "officers = 1\ncameras = 2\nhandsets = 4\n", "calm")
+    units = scenario.roster(day, TOWN)
+    carried = {unit.device: unit.leader for unit in units if unit.leader is not None}
+    assert carried == {
+        "camera-0001": "car-0001", "camera-0002": "car-0002",
+        "handset-0001": "car-0001", "handset-0002": "car-0002",
+        "handset-0003": "car-0003", "handset-0004": "officer-0001",
+    }  # fmt: skip
+    grids = {unit.device: unit.grid for unit in units}
+    assert all(grids[device] == grids[leader] for device, leader in carried.items())
+    crews = people.members(day, units)
+    assert crews == people.members(day, units)
+    assert crews["car-0001"][:2] == ["camera-0001", "handset-0001"]
+    officers = [name for crew in crews.values() for name in crew if name not in carried]
+    assert len(officers) == len({name.split()[1] for name in officers}) == 8
+    assert all(re.fullmatch(r"[\u4e00-\u9fff]{2,3} \d{6}", name) for name in officers)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -72,6 +92,11 @@ def test_a_map_without_places_has_no_room_for_boxes_and_guards() -> None:
     with pytest.raises(scenario.ScenarioInvalid, match=r"no school, .* 2 boxes and 3 phones"):
         scenario.roster(scenario.parse(text, "calm"), village)
     assert len(scenario.roster(scenario.parse(CALM.replace("boxes = 2", ""), ""), village)) == 3
+
+
+def test_more_cameras_than_crews_are_refused() -> None:
+    with pytest.raises(scenario.ScenarioInvalid, match=r"devices\.cameras: 4 for 3 crews"):
+        scenario.roster(scenario.parse(CALM + "cameras = 4\n", "calm"), TOWN)
 
 
 def test_a_map_that_cannot_be_read_makes_the_scenario_invalid() -> None:

@@ -11,7 +11,15 @@ import pytest
 from protocols.model import DutyAct
 from simulators import scenario, timetable
 from simulators.scenario import Scenario, Unit
-from simulators.timetable import DUTY_ACTS, SHIFT_BEGINS_WITHIN_S, Duty, Event, Offline, Press
+from simulators.timetable import (
+    DUTY_ACTS,
+    SETTLED_AFTER_S,
+    SHIFT_BEGINS_WITHIN_S,
+    Duty,
+    Event,
+    Offline,
+    Press,
+)
 from tests.simulators.test_scenario import CALM, TOWN
 
 
@@ -65,22 +73,38 @@ def test_troubles_change_no_alarm() -> None:
 
 
 @pytest.mark.parametrize("name", scenario.names())
-def test_every_crew_is_on_duty_within_the_first_seconds(name: str) -> None:
+def test_every_crew_is_on_duty_within_the_first_seconds_and_then_at_something(name: str) -> None:
     day = scenario.load(name)
     units = scenario.roster(day, TOWN)
-    begin = first(day, units, SHIFT_BEGINS_WITHIN_S)
-    reports = [(event.device, event.action) for event in begin if isinstance(event.action, Duty)]
-    crews = {unit.device: unit.kind for unit in units if unit.kind != "alarm_box"}
-    assert Counter(device for device, _ in reports) == Counter(crews.keys())
-    acts = {(crews[device], duty.act) for device, duty in reports}
-    assert acts <= {(kind, act) for kind, table in DUTY_ACTS.items() for act in table[None]}
-    assert {act for kind, act in acts if kind == "vehicle_terminal"} >= {
-        "vehicle_patrol", "parked",
-    }  # fmt: skip
+    begin = first(day, units, SHIFT_BEGINS_WITHIN_S + SETTLED_AFTER_S)
+    reports = [
+        (event.device, event.action.act) for event in begin if isinstance(event.action, Duty)
+    ]
+    crews = [unit for unit in units if unit.kind != "alarm_box" and unit.leader is None]
+    assert timetable.leaders(units) == crews
+    signed_on = [device for device, act in reports if act == "on_duty"]
+    assert sorted(signed_on) == sorted(unit.device for unit in crews)
+    assert len(reports) == 2 * len(crews)
+    afterwards = {act for _, act in reports if act != "on_duty"}
+    assert afterwards >= {"vehicle_patrol", "foot_patrol"}
+
+
+def test_a_car_without_a_camera_or_a_phone_has_nobody_on_foot_patrol() -> None:
+    text = CALM + "cameras = 1\n[reports]\nduty_per_minute = 60"
+    day = scenario.parse(text, "")
+    units = scenario.roster(day, TOWN)
+    walked = {
+        event.device
+        for event in first(day, units, 1200)
+        if isinstance(event.action, Duty) and event.action.act == "foot_patrol"
+    }
+    assert walked == {"car-0001"}
 
 
 def test_one_act_follows_another_as_the_table_has_it() -> None:
-    day = scenario.parse(CALM + "officers = 2\nphones = 1\n[reports]\nduty_per_minute = 60", "")
+    day = scenario.parse(
+        CALM + "officers = 2\nphones = 1\ncameras = 3\n[reports]\nduty_per_minute = 60", ""
+    )
     units = scenario.roster(day, TOWN)
     for unit in units[:6]:
         said: list[DutyAct | None] = [None]
