@@ -136,6 +136,16 @@ async def test_quarantine_shows_bytes_and_what_they_say(
         await page.at("#quarantine tbody tr", has_text="malformed").locator("a").first.click()
         await page.at("dialog button", has_text="1026").click()
         assert "0400  fe ff" in await page.at("dialog pre.hex").inner_text()
+        await page.page.keyboard.press("Escape")
+        await page.at("dialog").wait_for(state="detached")
+        await page.page.keyboard.press("KeyL")
+        await (
+            page.at("#quarantine tr", has_text="lat：类型应为 float，实为 str")
+            .locator("a")
+            .first.click()
+        )
+        await page.at("dialog td", has_text="纬度，WGS-84").wait_for()
+        await page.at("dialog", has_text="发回执：这个编号已用掉").wait_for()
         await page.open("quarantine/99")
         await page.at("dialog .problem", has_text="404").wait_for()
 

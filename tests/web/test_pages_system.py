@@ -174,6 +174,9 @@ async def test_the_audit_log_is_for_administrators(
     async with console(chromium, gateway.url, language="en-US") as page:
         await page.sign_in(known[Role.ADMIN], "#/audit")
         await page.at("#audit tr", has_text="officer dispatcher").wait_for()
+        await page.at("select").nth(1).select_option("session.open")
+        await page.until("() => document.querySelectorAll('#audit tbody tr').length === 2")
+        await page.at("#audit td", has_text="sign in").first.wait_for()
         await page.at("#bar nav summary").click()
         await page.at("#bar nav .more a", has_text="Health").click()
         await page.at("#readiness").wait_for()

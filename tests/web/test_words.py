@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
+import msgpack
+import pytest
+
+import fieldgate.cli
 from gateway.api.web import STATIC
 from gateway.contradictions import Kind
+from gateway.explanation import explain
 from gateway.journal.base import FED_TYPES
 from gateway.registry import Role
 from protocols.commands import ACTIONS, CommandState
 from protocols.duty import UnitState
+from protocols.meanings import MEANINGS
 from protocols.model import AlarmKind, DeviceKind, MediaReason, Stage
+from protocols.native.topics import Down, Up
 
 # A key, and its text in Chinese and English, as a JavaScript object has them.
 ENTRY = re.compile(
@@ -71,3 +79,90 @@ def test_the_field_s_own_words_are_there() -> None:
     for group, names in groups.items():
         for name in names:
             assert f"{group}.{name}" in words
+
+
+def test_every_act_of_the_audit_log_is_listed_and_has_a_word() -> None:
+    page = (STATIC / "pages" / "audit.js").read_text()
+    [listed] = re.findall(r"const ACTS = \[(.*?)\];", page, re.DOTALL)
+    acts = set(re.findall(r'"([\w.]+)"', listed))
+    assert acts == {word.removeprefix("did.") for word in known() if word.startswith("did.")}
+    written = {
+        act
+        for folder in (STATIC.parent.parent / "api", Path(fieldgate.cli.__file__).parent)
+        for path in folder.glob("*.py")
+        for act in re.findall(r'(?:\bact=|"act": |note\(data, )"(\w+\.\w+)"', path.read_text())
+    }
+    assert written <= acts
+
+
+SAID = re.compile(r'^  "((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)",$', re.MULTILINE)
+
+
+def said() -> list[tuple[re.Pattern[str], str]]:
+    text = (STATIC / "words" / "contract.js").read_text()
+    pairs = SAID.findall(text)
+    assert len(pairs) == sum(line.startswith('  "') for line in text.splitlines())
+    forms = []
+    for english, chinese in pairs:
+        assert CHINESE.search(chinese), english
+        assert len(re.findall(r"{\d?}", chinese)) == english.count("{}"), english
+        forms.append((re.compile("(.+?)".join(map(re.escape, english.split("{}")))), english))
+    return forms
+
+
+def is_said(text: str) -> bool:
+    forms = said()
+    parts = [text] if any(form.fullmatch(text) for form, _ in forms) else text.split("; ")
+    return all(any(form.fullmatch(part) for form, _ in forms) for part in parts)
+
+
+def test_what_a_message_means_is_said_in_chinese_too() -> None:
+    meanings = {key.meaning for keys in MEANINGS.values() for key in keys.values()}
+    assert not [meaning for meaning in meanings if not is_said(meaning)]
+
+
+@pytest.mark.parametrize("channel", [*Up, *Down])
+def test_what_becomes_of_a_message_is_said_in_chinese_too(channel: Up | Down) -> None:
+    direction = "up" if channel in list(Up) else "dn"
+    numbered: dict[str, Any] = {"boot": 1, "seq": 1, "t": 1}
+    bodies: dict[str, dict[str, Any]] = {
+        Up.ALARM: {"kind": "panic"},
+        Up.DUTY: {"act": "on_duty"},
+        Up.REPLY: {"cmd": "c", "state": "done"},
+        Up.POS: {"lat": 24.5, "lon": 117.6, "fix": 3},
+        Up.PRESENCE: {"online": True},
+        Up.MEDIA: {"id": "0" * 64, "mime": "a/b", "size": 9, "n": 3, "of": 2, "data": b""},
+        Down.RECEIPT: {"p": 1, "t": 1},
+    }
+    whole = bodies.get(channel, {})
+    wrong: dict[str, Any] = {
+        "lat": "north",
+        "fix": 9,
+        "kind": 7,
+        "act": "x",
+        "online": 3,
+        "lon": 999.0,
+    }
+    told = []
+    for payload in (
+        b"\xc1",
+        b"{",
+        msgpack.packb([1]),
+        msgpack.packb({}),
+        msgpack.packb(numbered | whole),
+        msgpack.packb(numbered | whole | wrong),
+        msgpack.packb(numbered | whole | {"of": 1, "ref": 5, "batt": 200, "detail": 5}),
+        msgpack.packb(whole | {"seq": -1, "boot": "x"}),
+        msgpack.packb({"fixes": [[[[[[[[[[[1]]]]]]]]]]]}),
+        msgpack.packb({"text": "x" * 70_000}),
+    ):
+        for reading in explain(f"field/v1/car-1/{direction}/{channel}", payload, "field").messages:
+            told += [reading.effect, *(problem.detail for problem in reading.problems)]
+    assert not {text for text in told if not is_said(text)}
+
+
+@pytest.mark.parametrize("topic", ["x", "field/v1/a", "field/v1/+/up/pos", "field/v1/a/up/x"])
+def test_what_is_wrong_with_a_topic_is_said_in_chinese_too(topic: str) -> None:
+    [reading] = explain(topic, b"", "field").messages
+    assert is_said(reading.problems[0].detail)
+    assert is_said(reading.effect)

@@ -2,19 +2,24 @@
 
 import { bdi, h } from "../dom.js";
 import { addWords, clock, t, term } from "../i18n.js";
-import { search, span } from "../ui/fields.js";
+import { choice, search, span } from "../ui/fields.js";
 import { listing } from "../ui/list.js";
 import { csv, fileName, iso, save } from "../ui/save.js";
 import { words } from "../words/system.js";
 
 addWords(words);
 const PAGE = 100;
+const ACTS = [
+  "alarm.accept", "alarm.acknowledge", "alarm.close", "alarm.hold", "alarm.release", "command.send", "command.cancel", "group.cancel",
+  "picture.take", "live.watch", "live.ticket", "media.hold", "media.release", "unit.bind", "unit.unbind", "config.change",
+  "device.add", "device.revoke", "token.add", "token.revoke", "session.open", "session.close",
+];
 
 export async function mount(root, app) {
   const renew = () => list.renew();
-  const who = search(t("audit.who"), renew);
-  const act = search(t("audit.act"), renew);
-  const target = search(t("audit.target"), renew);
+  const who = search(t("audit.who_whole"), renew);
+  const act = choice(t("audit.act"), [["", t("ui.all")], ...ACTS.map((each) => [each, t(`did.${each}`)])], renew);
+  const target = search(t("audit.target_whole"), renew);
   const when = span(() => app.now(), renew);
   const outcome = ({ outcome: word, count }) => h("span", {},
     h("span", { class: `tag ${word === "done" || word === "begun" ? "good" : "care"}` }, word === "done" || word === "begun" ? t(`audit.${word}`) : bdi(word, 160)),
@@ -23,7 +28,7 @@ export async function mount(root, app) {
     { head: t("ui.time"), class: "num", cell: (each) => clock(each.t, app.now()) },
     { head: t("audit.who"), cell: (each) => bdi(each.who || "–", 64) },
     { head: t("audit.role"), cell: (each) => (each.role ? term("role", each.role) : "–") },
-    { head: t("audit.act"), cell: (each) => h("span", { class: "mono" }, bdi(each.act, 64)) },
+    { head: t("audit.act"), cell: (each) => (ACTS.includes(each.act) ? h("span", { title: each.act }, t(`did.${each.act}`)) : h("span", { class: "mono" }, bdi(each.act, 64))) },
     { head: t("audit.target"), cell: (each) => h("span", { class: "mono" }, bdi(each.target || "–", 80)) },
     { head: t("audit.facts"), cell: (each) => h("span", { class: "mono" }, bdi(Object.keys(each.facts).length ? JSON.stringify(each.facts) : "–", 160)) },
     { head: t("audit.source"), cell: (each) => bdi(each.source || "–", 64) },

@@ -5,6 +5,7 @@ import { addWords, clock, duration, t, term } from "../i18n.js";
 import { number, table, tile } from "../ui/list.js";
 import { metrics } from "../ui/metrics.js";
 import { problem } from "../ui/problem.js";
+import { said } from "../ui/said.js";
 import { words } from "../words/system.js";
 
 addWords(words);
@@ -58,7 +59,7 @@ async function readiness(app) {
 
 function say(hero, { ready, wrong, warnings }, app) {
   const kind = !ready ? "wrong" : warnings.length ? "care" : "good";
-  const list = (title, texts) => (texts.length ? [h("h2", {}, title), h("ul", { lang: "en" }, texts.map((text) => h("li", {}, bdi(text, 400))))] : []);
+  const list = (title, texts) => (texts.length ? [h("h2", {}, title), h("ul", {}, texts.map((text) => h("li", {}, said(text, 400))))] : []);
   hero.className = `hero ${kind}`;
   hero.replaceChildren(icon(ready ? "check" : "alarm"), h("div", {},
     h("p", { class: "huge" }, t(ready ? "health.ready" : "health.not_ready")),

@@ -9,6 +9,7 @@ import { bytesOf, hexDump } from "../ui/hex.js";
 import { deviceLink } from "../ui/links.js";
 import { listing, number, pairs } from "../ui/list.js";
 import { problem } from "../ui/problem.js";
+import { said } from "../ui/said.js";
 import { save } from "../ui/save.js";
 import { words } from "../words/records.js";
 
@@ -23,7 +24,7 @@ export async function mount(root, app, parts) {
     { head: t("quarantine.last"), class: "num", cell: (each) => h("a", { href: `#/quarantine/${each.no}` }, clock(each.last_ms, app.now())) },
     { head: t("ui.device"), cell: (each) => (each.device ? deviceLink(app, each.device) : "–") },
     { head: t("quarantine.reason"), cell: (each) => h("span", { class: "tag care" }, term("reason", each.reason)) },
-    { head: t("quarantine.detail"), cell: (each) => bdi(each.detail, 120) },
+    { head: t("quarantine.detail"), cell: (each) => said(each.detail, 120) },
     { head: t("quarantine.topic"), cell: (each) => h("span", { class: "mono" }, bdi(each.topic, 80)) },
     { head: t("quarantine.size"), class: "num", cell: (each) => number(bytesOf(each.payload).length) },
     { head: t("quarantine.count"), class: "num", cell: (each) => number(each.count) },
@@ -56,7 +57,7 @@ export async function mount(root, app, parts) {
       content: [
         pairs([
           [t("ui.device"), item.device ? h("span", {}, app.named(item.device), " ", h("span", { class: "id" }, bdi(item.device, 64))) : null],
-          [t("quarantine.reason"), h("span", {}, h("span", { class: "tag care" }, term("reason", item.reason)), " ", bdi(item.detail, 500))],
+          [t("quarantine.reason"), h("span", {}, h("span", { class: "tag care" }, term("reason", item.reason)), " ", said(item.detail, 500))],
           [t("quarantine.topic"), h("span", { class: "mono" }, bdi(item.topic, 300))],
           [t("quarantine.first"), clock(item.first_ms, app.now())],
           [t("quarantine.last"), clock(item.last_ms, app.now())],
