@@ -91,6 +91,7 @@ class CameraServer:
     def __init__(self, *, frames_per_s: float = 10.0) -> None:
         self._frames_per_s = frames_per_s
         self._frame = 0
+        self._took = asyncio.Event()
         self.held = False
         self._runner: web.AppRunner | None = None
 
@@ -118,6 +119,12 @@ class CameraServer:
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}/video.mjpeg"
 
+    async def takes(self, count: int) -> None:
+        """Return when it has taken so many more pictures, sent or held."""
+        last = self._frame + count
+        while self._frame < last:
+            await self._took.wait()
+
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse(
             headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
@@ -129,6 +136,8 @@ class CameraServer:
             picture = draw_jpeg(self._frame, now_ms())
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             waiting.append(head.encode() + picture + b"\r\n")
+            self._took.set()
+            self._took.clear()  # who waited for this one goes on
             try:
                 while waiting and not self.held:
                     await stream.write(waiting.popleft())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import psutil
@@ -14,9 +16,27 @@ import pytest
 
 from tests import parts
 
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
 # Without a deadline for each example: machines are shared.
 hypothesis.settings.register_profile("shared machine", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("shared machine")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave out what all tests share: some tests, and the boxes, call it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """A real Chromium, one for all tests: each opens contexts of its own."""
+    from tests.edge.panel_parts import browser
+
+    async with browser() as running:
+        yield running
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.edge.stand_in import config as agent_config
 
 SCREEN: ViewportSize = {"width": 1024, "height": 600}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
@@ -89,10 +89,11 @@ def page_of(agent: Agent) -> str:
 
 
 @contextlib.asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
+async def browser(*arguments: str) -> AsyncIterator[Browser]:
+    """A real Chromium. Tests share one: the fixture ``chromium``."""
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        arguments = arguments or ARGUMENTS
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield running
         await running.close()
 
@@ -172,14 +173,13 @@ class StandingGps:
 
 @contextlib.asynccontextmanager
 async def on_patrol(
-    port: int, folder: Path, position: Position = HERE
+    in_browser: Browser, port: int, folder: Path, position: Position = HERE
 ) -> AsyncIterator[tuple[Agent, Screen]]:
     """An agent with a position, and its page."""
     about = agent_config(port, folder, panel=settings())
     async with (
         panelled(about, gps=StandingGps(position)) as agent,
-        browser() as running,
-        screen(running) as panel,
+        screen(in_browser) as panel,
     ):
         await panel.open(page_of(agent))
         yield agent, panel

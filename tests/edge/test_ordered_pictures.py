@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -82,11 +81,11 @@ async def test_a_camera_that_lags_gives_no_older_picture(
         gateway.command("c0", now_ms() + SOON_MS, "snapshot")
         await picture(gateway, "c0")
         camera.held = True
-        await asyncio.sleep(0.5)  # it takes pictures meanwhile, which nobody gets
+        await camera.takes(10)  # which nobody gets
         ordered = now_ms()
         gateway.command("c1", ordered + SOON_MS, "snapshot")
         await gateway.replies("c1", "delivered")
-        await asyncio.sleep(0.3)
+        await camera.takes(5)
         camera.held = False
         _, jpeg = await picture(gateway, "c1")
         assert read_stamp(jpeg).millis >= ordered

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from tests.edge.panel_parts import INCIDENT, later, needs_chromium, on_patrol
 from tests.edge.stand_in import StandInGateway
@@ -15,12 +16,12 @@ JUDGE = Path(__file__).with_name("panel_look.js").read_text()
 
 
 async def test_nothing_overflows_every_key_is_large_and_every_word_can_be_read(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     """Each view and sheet, in both languages and all themes."""
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (_, panel),
     ):
         await gateway.presence(online=True)
         found: dict[str, list[str]] = {}
@@ -71,8 +72,10 @@ async def test_nothing_overflows_every_key_is_large_and_every_word_can_be_read(
         assert {what: faults for what, faults in found.items() if faults} == {}
 
 
-async def test_the_choice_of_language_and_theme_is_kept(broker_port: int, tmp_path: Path) -> None:
-    async with on_patrol(broker_port, tmp_path) as (_, panel):
+async def test_the_choice_of_language_and_theme_is_kept(
+    broker_port: int, tmp_path: Path, chromium: Browser
+) -> None:
+    async with on_patrol(chromium, broker_port, tmp_path) as (_, panel):
         await panel.until_text("[data-act=on_duty]", "上岗")
         await panel.tap("#language")
         await panel.tap("#theme")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from protocols.model import Position
 from protocols.native.topics import Up
@@ -16,10 +17,10 @@ pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 async def test_an_instruction_is_read_accepted_and_ticked_off_without_network(
-    tmp_path: Path,
+    tmp_path: Path, chromium: Browser
 ) -> None:
     port = parts.free_port()
-    async with on_patrol(port, tmp_path) as (_, panel):
+    async with on_patrol(chromium, port, tmp_path) as (_, panel):
         with parts.mosquitto(tmp_path, port=port):
             async with StandInGateway(port) as before:
                 await before.presence(online=True)
@@ -58,10 +59,12 @@ async def test_an_instruction_is_read_accepted_and_ticked_off_without_network(
                 await panel.until_text("#view-instruction", "暂无指令")
 
 
-async def test_who_sets_out_has_accepted(broker_port: int, tmp_path: Path) -> None:
+async def test_who_sets_out_has_accepted(
+    broker_port: int, tmp_path: Path, chromium: Browser
+) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (_, panel),
     ):
         await gateway.presence(online=True)
         gateway.command("i-1", later(), "instruct", incident="110-1", kind="fire")
@@ -72,10 +75,10 @@ async def test_who_sets_out_has_accepted(broker_port: int, tmp_path: Path) -> No
         assert gateway.of(Up.DUTY)[0].ref == "110-1"
 
 
-async def test_a_refusal_says_why(broker_port: int, tmp_path: Path) -> None:
+async def test_a_refusal_says_why(broker_port: int, tmp_path: Path, chromium: Browser) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (_, panel),
     ):
         await gateway.presence(online=True)
         gateway.command("i-1", later(), "instruct", **INCIDENT)
@@ -87,11 +90,11 @@ async def test_a_refusal_says_why(broker_port: int, tmp_path: Path) -> None:
 
 
 async def test_the_newest_unanswered_comes_first_and_the_others_are_a_touch_away(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (agent, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (agent, panel),
     ):
         await gateway.presence(online=True)
         gateway.command("i-1", later(), "instruct", incident="110-1", kind="fire")
@@ -108,11 +111,11 @@ async def test_the_newest_unanswered_comes_first_and_the_others_are_a_touch_away
 
 
 async def test_messages_are_counted_until_they_are_answered(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (_, panel),
     ):
         await gateway.presence(online=True)
         for number in (1, 2):
@@ -137,12 +140,17 @@ async def test_messages_are_counted_until_they_are_answered(
         (Position(lat=0, lon=0, fix=0), None, "本车无定位"),
     ],
 )
-async def test_the_arrow_points_to_the_caller(
-    broker_port: int, tmp_path: Path, position: Position, turn: int | None, words: str
+async def test_the_arrow_points_to_the_caller(  # noqa: PLR0917  a row of the table
+    broker_port: int,
+    tmp_path: Path,
+    position: Position,
+    turn: int | None,
+    words: str,
+    chromium: Browser,
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path, position) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path, position) as (_, panel),
     ):
         await gateway.presence(online=True)
         gateway.command("i-1", later(), "instruct", **INCIDENT)
@@ -154,11 +162,11 @@ async def test_the_arrow_points_to_the_caller(
 
 
 async def test_a_call_is_seen_and_an_instruction_comes_before_what_is_asked(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (_, panel),
     ):
         await gateway.presence(online=True)
         gateway.command("c-1", later(), "identify", seconds=600)
@@ -175,11 +183,11 @@ async def test_a_call_is_seen_and_an_instruction_comes_before_what_is_asked(
 
 
 async def test_a_checklist_that_came_by_itself_is_done_with_its_last_step(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (_, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (_, panel),
     ):
         await gateway.presence(online=True)
         gateway.command("c-1", later(), "checklist", **CHECKLIST)
@@ -193,11 +201,11 @@ async def test_a_checklist_that_came_by_itself_is_done_with_its_last_step(
 
 
 async def test_an_instruction_that_comes_while_sos_is_held_does_not_cancel_it(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
-        on_patrol(broker_port, tmp_path) as (agent, panel),
+        on_patrol(chromium, broker_port, tmp_path) as (agent, panel),
     ):
         await gateway.presence(online=True)
         long = {**INCIDENT, "text": "很长的说明" * 100}

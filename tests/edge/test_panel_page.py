@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from playwright.async_api import Browser
 
 from edge.agent import Agent
 from edge.panel import server
@@ -20,7 +21,6 @@ from protocols.native.topics import Up
 from tests import parts
 from tests.edge.panel_parts import (
     Screen,
-    browser,
     needs_chromium,
     page_of,
     panelled,
@@ -43,9 +43,9 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
 
 
 @pytest.fixture
-async def panel(agent: Agent) -> AsyncIterator[Screen]:
+async def panel(agent: Agent, chromium: Browser) -> AsyncIterator[Screen]:
     """Its page on the car's screen."""
-    async with browser() as running, screen(running) as shown:
+    async with screen(chromium) as shown:
         await shown.open(page_of(agent))
         yield shown
 
@@ -72,12 +72,13 @@ async def sign_on(panel: Screen, *officers: str, camera: str = "") -> None:
 # -- duty -------------------------------------------------------------------------------------
 
 
-async def test_every_duty_key_reports_with_one_touch(broker_port: int, tmp_path: Path) -> None:
+async def test_every_duty_key_reports_with_one_touch(
+    broker_port: int, tmp_path: Path, chromium: Browser
+) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
         panelled(config(broker_port, tmp_path, panel=settings())) as agent,
-        browser() as running,
-        screen(running) as panel,
+        screen(chromium) as panel,
     ):
         await panel.open(page_of(agent))
         await sign_on(panel, "012345", "067890", camera="cam")
@@ -122,13 +123,12 @@ async def test_what_is_asked_first_can_be_left(agent: Agent, panel: Screen) -> N
 
 
 async def test_a_second_on_sos_raises_one_alarm_and_shows_how_far_it_gets(
-    broker_port: int, tmp_path: Path
+    broker_port: int, tmp_path: Path, chromium: Browser
 ) -> None:
     async with (
         StandInGateway(broker_port) as gateway,
         panelled(config(broker_port, tmp_path, panel=settings())) as agent,
-        browser() as running,
-        screen(running) as panel,
+        screen(chromium) as panel,
     ):
         await panel.open(page_of(agent))
         await panel.fingers(await panel.middle("#sos"))
@@ -216,12 +216,11 @@ async def held_for_longer(panel: Screen) -> None:
 # -- without network, without agent -----------------------------------------------------------
 
 
-async def test_without_network_it_says_so_and_queues(tmp_path: Path) -> None:
+async def test_without_network_it_says_so_and_queues(tmp_path: Path, chromium: Browser) -> None:
     port = parts.free_port()
     async with (
         panelled(config(port, tmp_path, panel=settings())) as agent,
-        browser() as running,
-        screen(running) as panel,
+        screen(chromium) as panel,
     ):
         with parts.mosquitto(tmp_path, port=port):
             async with StandInGateway(port) as before:
@@ -246,11 +245,11 @@ async def test_without_network_it_says_so_and_queues(tmp_path: Path) -> None:
 
 
 async def test_a_newer_page_waits_for_the_alarm_that_is_being_raised(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chromium: Browser
 ) -> None:
     """An agent is stopped for an update while SOS is held; the newer one takes the alarm."""
     about = config(parts.free_port(), tmp_path, panel=settings())
-    async with browser() as running, screen(running) as panel:
+    async with screen(chromium) as panel:
         async with panelled(about) as agent:
             await panel.open(page_of(agent))
             await panel.page.evaluate("() => { window.isOld = true; }")
@@ -266,7 +265,9 @@ async def test_a_newer_page_waits_for_the_alarm_that_is_being_raised(
             assert pressed(agent) == [("panic", 1)]
 
 
-async def test_a_killed_agent_is_told_of_loudly_and_comes_back(tmp_path: Path) -> None:
+async def test_a_killed_agent_is_told_of_loudly_and_comes_back(
+    tmp_path: Path, chromium: Browser
+) -> None:
     about = settings()
     toml = tmp_path / "agent.toml"
     toml.write_text(
@@ -282,7 +283,7 @@ async def test_a_killed_agent_is_told_of_loudly_and_comes_back(tmp_path: Path) -
 
     process = start()
     try:
-        async with browser() as running, screen(running) as panel:
+        async with screen(chromium) as panel:
             await until_open(about.port)
             await panel.open(f"http://127.0.0.1:{about.port}")
             await panel.tap("[data-act=foot_patrol]")

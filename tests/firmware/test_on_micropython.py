@@ -25,13 +25,9 @@ pytestmark = pytest.mark.slow
 
 async def registered(gateway: Gateway, device: str = "box-1") -> dict[str, Any]:
     """Register a box; what it is to be set up with."""
-    told = await gateway.command("device", "add", device, "--kind", "alarm_box")
+    password = await gateway.add(device, "alarm_box")
     address = f"127.0.0.1:{gateway.mqtt_port}"
-    return {
-        "device": told["user"],
-        "password": told["password"],
-        "brokers": [address, address],
-    }
+    return {"device": device, "password": password, "brokers": [address, address]}
 
 
 @pytest.fixture

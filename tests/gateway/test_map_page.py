@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from fieldgate.bench.town import degrees
 from gateway import frames
@@ -25,21 +24,18 @@ from gateway.registry import Device, Role
 from protocols.duty import UnitState
 from protocols.gcj02 import Wgs84, to_gcj02
 from protocols.model import Fix
+from tests.edge.panel_parts import browser, needs_chromium
 from tests.gateway.outward import NOW_MS, Outward, alarm_change, outward
 from tests.gateway.test_api_map import build
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
+ARGUMENTS = (
     "--headless",
     "--no-sandbox",
     "--disable-background-networking",
     "--enable-unsafe-swiftshader",
     "--use-angle=swiftshader",
-]
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.slow,
-]
+)
+pytestmark = [needs_chromium, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=window.hacked=1>\u202egnol yrev\u202c" + "长" * 1000
 MADE = """async () => {
   document.body.replaceChildren();
@@ -88,9 +84,16 @@ def move(gateway: Outward, seq: int, device: str = "car-1", *, received: int = N
     gateway.twins.of(device).take_usual(fix, received)
 
 
+@pytest.fixture(scope="session")
+async def drawing() -> AsyncIterator[Browser]:
+    """A Chromium that draws what a graphics card would."""
+    async with browser(*ARGUMENTS) as running:
+        yield running
+
+
 @pytest.fixture
-async def shown(tmp_path: Path) -> AsyncIterator[Shown]:
-    async with outward(tmp_path) as gateway, a_page(gateway) as page:
+async def shown(tmp_path: Path, drawing: Browser) -> AsyncIterator[Shown]:
+    async with outward(tmp_path) as gateway, a_page(drawing, gateway) as page:
         shown = Shown(gateway, page)
         gateway.registry.add(Device(id="car-1", kind="vehicle_terminal", name=HOSTILE))
         gateway.registry.add(Device(id="box-1", kind="alarm_box", lat=24.501, lon=117.601))
@@ -101,21 +104,19 @@ async def shown(tmp_path: Path) -> AsyncIterator[Shown]:
 
 
 @contextlib.asynccontextmanager
-async def a_page(gateway: Outward) -> AsyncIterator[Page]:
+async def a_page(in_browser: Browser, gateway: Outward) -> AsyncIterator[Page]:
     """Signed in, on the gateway's own page."""
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        context = await running.new_context(viewport={"width": 800, "height": 600}, locale="en-GB")
-        answer = await context.request.post(
-            f"{gateway.url}/api/v1/session",
-            data={"token": gateway.tokens[Role.VIEWER]},
-            headers={"X-Fieldgate": "1"},
-        )
-        assert answer.ok
-        page = await context.new_page()
-        await page.goto(gateway.url)
-        yield page
-        await running.close()
+    context = await in_browser.new_context(viewport={"width": 800, "height": 600}, locale="en-GB")
+    answer = await context.request.post(
+        f"{gateway.url}/api/v1/session",
+        data={"token": gateway.tokens[Role.VIEWER]},
+        headers={"X-Fieldgate": "1"},
+    )
+    assert answer.ok
+    page = await context.new_page()
+    await page.goto(gateway.url)
+    yield page
+    await context.close()
 
 
 async def test_units_appear_and_move(shown: Shown) -> None:
@@ -226,8 +227,10 @@ async def test_after_a_cut_the_page_goes_on_where_it_was(shown: Shown) -> None:
     assert [v["state"] for n, v in told if n == "link"][-2:] == ["cut", "live"]
 
 
-async def test_over_domestic_tiles_all_is_shifted_and_told_as_wgs84(tmp_path: Path) -> None:
-    async with outward(tmp_path) as gateway, a_page(gateway) as page:
+async def test_over_domestic_tiles_all_is_shifted_and_told_as_wgs84(
+    tmp_path: Path, drawing: Browser
+) -> None:
+    async with outward(tmp_path) as gateway, a_page(drawing, gateway) as page:
         gateway.map_stream.about = replace(
             gateway.map_stream.about, tiles="/tiles/{z}/{x}/{y}.png", crs="gcj02"
         )
@@ -243,12 +246,14 @@ async def test_over_domestic_tiles_all_is_shifted_and_told_as_wgs84(tmp_path: Pa
     assert drawn == pytest.approx([lat, lon], abs=1e-8)
 
 
-async def test_one_unit_s_own_reach_is_drawn_and_taken_away(tmp_path: Path) -> None:
+async def test_one_unit_s_own_reach_is_drawn_and_taken_away(
+    tmp_path: Path, drawing: Browser
+) -> None:
     build(tmp_path)
     lat, lon = degrees(1000, 0)
     drawn = """() => new Promise((told) => map.map.once("idle", () => told(
       map.map.queryRenderedFeatures({ layers: ["own"] }).map((it) => it.properties.minutes))))"""
-    async with outward(tmp_path) as gateway, a_page(gateway) as page:
+    async with outward(tmp_path) as gateway, a_page(drawing, gateway) as page:
         gateway.crews.put("car-1", lat, lon, UnitState.BREAK)
         await gateway.outlook.look()
         await page.evaluate(MADE)

@@ -17,8 +17,8 @@ PICTURE = b"foo"  # the id of which is the description's example
 async def peopled(folder: Path) -> AsyncIterator[Gateway]:
     """It runs, with a car that is there."""
     async with Gateway(folder) as gateway:
-        made = await gateway.command("device", "add", "car-007", "--kind", "vehicle_terminal")
-        async with Terminal(gateway.mqtt_port, "car-007", made["password"]) as car:
+        password = await gateway.add("car-007")
+        async with Terminal(gateway.mqtt_port, "car-007", password) as car:
             now = int(time.time() * 1000)
             lane = {"boot": 1, "t": now}
             fix = {"lat": 24.5, "lon": 117.6, "fix": 3}

@@ -77,11 +77,11 @@ async def scene(folder: Path, *, camera_fps: float = 25, **camera: Any) -> Async
         CameraServer(frames_per_s=camera_fps) as source,
         Relay(Address("127.0.0.1", gateway.mqtt_port)) as relay,
     ):
-        needs = await gateway.command("device", "add", CAR, "--kind", "vehicle_terminal")
+        password = await gateway.add(CAR)
         config = Config(
             device=CAR,
             kind="vehicle_terminal",
-            broker=Broker(host="127.0.0.1", port=relay.address.port, password=needs["password"]),
+            broker=Broker(host="127.0.0.1", port=relay.address.port, password=password),
             spool=SpoolSettings(folder=str(folder / "spool")),
             camera=CameraSettings(source=source.url, **camera),
         )

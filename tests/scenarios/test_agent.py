@@ -59,11 +59,11 @@ class Agent:
         self._child: Child
 
     async def __aenter__(self) -> Agent:
-        needs = await self._gateway.command("device", "add", DEVICE, "--kind", "vehicle_terminal")
+        password = await self._gateway.add(DEVICE)
         keys = [
             f'device = "{DEVICE}"\nkind = "vehicle_terminal"',
             f'[broker]\nhost = "127.0.0.1"\nport = {self._gateway.mqtt_port}',
-            f'password = "{needs["password"]}"',
+            f'password = "{password}"',
             f'[spool]\nfolder = "{self.spool}"\n[control]\nsocket = "{self.socket}"',
         ]
         self.config.write_text("\n".join([*keys, *self._tables]))

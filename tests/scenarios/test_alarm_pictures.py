@@ -43,11 +43,11 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 
 async def settings(gateway: Gateway, folder: Path, port: int, film: str) -> Config:
-    needs = await gateway.command("device", "add", DEVICE, "--kind", "vehicle_terminal")
+    password = await gateway.add(DEVICE)
     return Config(
         device=DEVICE,
         kind="vehicle_terminal",
-        broker=Broker(host="127.0.0.1", port=port, password=needs["password"]),
+        broker=Broker(host="127.0.0.1", port=port, password=password),
         spool=SpoolSettings(folder=str(folder / "spool")),
         camera=CameraSettings(source=film, per_s=5, before_s=4, alarm_pictures=SELECTION),
     )

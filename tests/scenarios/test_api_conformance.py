@@ -37,7 +37,7 @@ async def test_nothing_that_is_asked_finds_another_answer_than_is_described(
         schemathesis, "--config-file", str(HERE / "schemathesis.toml"),
         "run", f"{gateway.url}/openapi.json",
         "--header", f"Authorization: Bearer {gateway.token}",
-        "--max-examples", str(EXAMPLES), "--request-timeout", "5", "--warnings", "off",
+        "--max-examples", str(EXAMPLES), "--request-timeout", "30", "--warnings", "off",
         "--no-color", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path,
     )  # fmt: skip
     output, _ = await process.communicate()

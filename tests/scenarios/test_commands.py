@@ -61,8 +61,7 @@ class Car:
 
 @pytest.fixture
 async def car(gateway: Gateway) -> AsyncIterator[Car]:
-    answer = await gateway.command("device", "add", "car-1", "--kind", "vehicle_terminal")
-    car = Car(gateway, answer["password"])
+    car = Car(gateway, await gateway.add("car-1"))
     try:
         yield car
     finally:

@@ -109,9 +109,7 @@ async def test_the_gateway_is_killed(tmp_path: Path) -> None:
 async def test_a_disk_that_takes_no_more_costs_no_alarm(tmp_path: Path) -> None:
     """What cannot be kept is not receipted; the journal is read anew; the device sends again."""
     async with Gateway(tmp_path / "data") as gateway:
-        password = (await gateway.command("device", "add", "box-1", "--kind", "alarm_box"))[
-            "password"
-        ]
+        password = await gateway.add("box-1", "alarm_box")
         async with Terminal(gateway.mqtt_port, "box-1", password) as box:
             alarm = {"boot": 1, "seq": 1, "t": 0, "kind": "panic"}
             process = psutil.Process(gateway.pid)

@@ -66,7 +66,7 @@ async def test_a_press_is_stored_fed_accepted_and_the_box_is_told(
 
 
 async def test_what_is_wrong_with_an_alarm_never_stops_it(gateway: Gateway) -> None:
-    async with Terminal(gateway.mqtt_port, "car-1", await added(gateway, "car-1")) as car:
+    async with Terminal(gateway.mqtt_port, "car-1", await gateway.add("car-1")) as car:
         alarm = {"boot": 1, "t": int(time.time() * 1000), "kind": "panic"}
         car.send("alarm", alarm | {"seq": 1, "pos": {"lat": float("nan"), "lon": 500, "fix": 3}})
         car.send("alarm", alarm | {"seq": 2, "t": 1000})
@@ -92,7 +92,7 @@ async def test_what_is_wrong_with_an_alarm_never_stops_it(gateway: Gateway) -> N
 
 
 async def test_repetitions_conflicts_and_gaps_end_as_the_contract_says(gateway: Gateway) -> None:
-    async with Terminal(gateway.mqtt_port, "car-1", await added(gateway, "car-1")) as car:
+    async with Terminal(gateway.mqtt_port, "car-1", await gateway.add("car-1")) as car:
         alarm = {"boot": 1, "seq": 1, "t": int(time.time() * 1000), "kind": "panic"}
         for each in (alarm, alarm, alarm | {"text": "another body"}):
             car.send("alarm", each)
@@ -111,7 +111,7 @@ async def test_repetitions_conflicts_and_gaps_end_as_the_contract_says(gateway: 
 
 
 async def test_a_track_and_a_picture_come_back_as_they_were_sent(gateway: Gateway) -> None:
-    async with Terminal(gateway.mqtt_port, "car-1", await added(gateway, "car-1")) as car:
+    async with Terminal(gateway.mqtt_port, "car-1", await gateway.add("car-1")) as car:
         now = int(time.time() * 1000)
         fixes = [
             {
@@ -160,7 +160,7 @@ async def test_a_track_and_a_picture_come_back_as_they_were_sent(gateway: Gatewa
 async def test_the_live_feed_resumes_where_it_was_left(gateway: Gateway) -> None:
     headers = {"Authorization": f"Bearer {admin_token(gateway.folder)}"}
     async with (
-        Terminal(gateway.mqtt_port, "car-1", await added(gateway, "car-1")) as car,
+        Terminal(gateway.mqtt_port, "car-1", await gateway.add("car-1")) as car,
         aiohttp.ClientSession(gateway.url, headers=headers) as session,
     ):
         for seq in (1, 2, 3):
@@ -180,7 +180,7 @@ async def test_the_live_feed_resumes_where_it_was_left(gateway: Gateway) -> None
 
 
 async def test_nobody_speaks_for_another_or_reads_without_a_token(gateway: Gateway) -> None:
-    async with Terminal(gateway.mqtt_port, "car-1", await added(gateway, "car-1")) as car:
+    async with Terminal(gateway.mqtt_port, "car-1", await gateway.add("car-1")) as car:
         car.device = "car-2"
         car.send("alarm", {"boot": 1, "seq": 1, "t": 0, "kind": "panic"})
         car.device = "car-1"
@@ -203,7 +203,7 @@ async def test_nobody_speaks_for_another_or_reads_without_a_token(gateway: Gatew
 
 
 async def test_a_revoked_device_is_out_at_once(gateway: Gateway) -> None:
-    password = await added(gateway, "car-1")
+    password = await gateway.add("car-1")
     async with Terminal(gateway.mqtt_port, "car-1", password):
         pass
     await gateway.command("device", "revoke", "car-1")

@@ -51,10 +51,10 @@ async def test_units_on_duty_cover_the_city(tmp_path: Path) -> None:
 
 async def on_patrol(gateway: Gateway, car: str, lat: float, lon: float) -> None:
     """A car reports that it patrols there, and the gateway knows it."""
-    added = await gateway.command("device", "add", car, "--kind", "vehicle_terminal")
+    password = await gateway.add(car)
     now = int(time.time() * 1000)
     place = {"lat": lat, "lon": lon, "fix": 3}
-    async with Terminal(gateway.mqtt_port, car, added["password"]) as terminal:
+    async with Terminal(gateway.mqtt_port, car, password) as terminal:
         terminal.send("duty", {"boot": 1, "seq": 1, "t": now, "act": "vehicle_patrol"})
         terminal.send("pos", {"boot": 1, "seq": 1, "t": now, **place})
         await terminal.receipt(p=1, t=1)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from edge.control_client import NotTaken
+from protocols.model import DeviceKind
 from simulators.dispatch_core import DispatchCore
 from simulators.ledger import Ledger, now_ms
 from simulators.link import Address
@@ -36,7 +38,13 @@ def states(view: dict[str, Any]) -> list[str]:
 
 async def held(agent: Agent, command: str) -> dict[str, Any]:
     """The order, once the agent holds it."""
-    answer: dict[str, Any] = await until(lambda: agent.call("GET", f"/orders/{command}"))
+
+    async def found() -> dict[str, Any] | None:
+        with contextlib.suppress(NotTaken):  # it is on its way
+            return await agent.call("GET", f"/orders/{command}")
+        return None
+
+    answer: dict[str, Any] = await until(found)
     return answer
 
 
@@ -113,13 +121,13 @@ async def test_the_dispatch_core_sends_the_nearest_car_that_is_free(tmp_path: Pa
     async with contextlib.AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(Gateway(tmp_path / "data"))
         terminals: dict[str, Terminal] = {}
-        for device, kind in (
-            ("bank", "alarm_box"),
-            ("near", "vehicle_terminal"),
-            ("far", "vehicle_terminal"),
-        ):
-            needs = await gateway.command("device", "add", device, "--kind", kind)
-            terminal = Terminal(gateway.mqtt_port, device, needs["password"])
+        kinds: dict[str, DeviceKind] = {
+            "bank": "alarm_box",
+            "near": "vehicle_terminal",
+            "far": "vehicle_terminal",
+        }
+        for device, kind in kinds.items():
+            terminal = Terminal(gateway.mqtt_port, device, await gateway.add(device, kind))
             terminals[device] = await stack.enter_async_context(terminal)
         book = await stack.enter_async_context(Ledger(tmp_path / "core.jsonl"))
         core = DispatchCore(

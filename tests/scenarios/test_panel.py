@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
-from tests.edge.panel_parts import browser, needs_chromium, screen, settings, until_open
+from tests.edge.panel_parts import needs_chromium, screen, settings, until_open
 from tests.scenarios.test_agent import DEVICE, Agent
 from tests.scenarios.test_orders import ended, states
 from tests.scenarios.whole import Gateway
@@ -14,14 +15,15 @@ from tests.scenarios.whole import Gateway
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 
-async def test_a_shift_at_the_panel_with_the_gateway_killed_in_the_middle(tmp_path: Path) -> None:
+async def test_a_shift_at_the_panel_with_the_gateway_killed_in_the_middle(
+    tmp_path: Path, chromium: Browser
+) -> None:
     port = settings().port
     table = f"[panel]\nport = {port}"
     async with (
         Gateway(tmp_path / "data") as gateway,
         Agent(tmp_path, gateway, table),
-        browser() as running,
-        screen(running) as panel,
+        screen(chromium) as panel,
     ):
         await until_open(port)
         await panel.open(f"http://127.0.0.1:{port}")

@@ -61,8 +61,7 @@ def now_ms() -> int:
 
 
 async def camera(gateway: Gateway, device: str) -> Camera:
-    added = await gateway.command("device", "add", device, "--kind", "body_camera")
-    return Camera(gateway.mqtt_port, device, added["password"])
+    return Camera(gateway.mqtt_port, device, await gateway.add(device, "body_camera"))
 
 
 async def fieldgate(gateway: Gateway, *words: str) -> tuple[int, Any]:

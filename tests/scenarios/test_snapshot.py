@@ -61,10 +61,10 @@ async def test_while_the_camera_lags_no_older_picture_comes(tmp_path: Path) -> N
     async with scene(tmp_path) as there:
         await there.snapshot()
         there.camera.held = True
-        await asyncio.sleep(0.6)
+        await there.camera.takes(12)
         requested = now_ms()
         asking = asyncio.create_task(there.snapshot())
-        await asyncio.sleep(0.4)
+        await there.camera.takes(8)
         there.camera.held = False
         status, _, jpeg = await asking
         assert status == 200
@@ -134,8 +134,8 @@ class Foreign:
 
 async def test_a_foreign_terminal_that_is_late_wrong_or_answers_twice(tmp_path: Path) -> None:
     async with Gateway(tmp_path / "data") as gateway:
-        needs = await gateway.command("device", "add", "cam-9", "--kind", "body_camera")
-        async with Terminal(gateway.mqtt_port, "cam-9", needs["password"]) as terminal:
+        password = await gateway.add("cam-9", "body_camera")
+        async with Terminal(gateway.mqtt_port, "cam-9", password) as terminal:
             foreign = Foreign(gateway, terminal)
             terminal.send("presence", {"online": True, "boot": 1, "t": now_ms()})
             await gateway.wait_for(1, "presence")

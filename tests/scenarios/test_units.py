@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from protocols.model import DeviceKind
 from tests.scenarios.recount import recount
 from tests.scenarios.whole import Gateway, Terminal
 
@@ -68,9 +69,8 @@ async def test_a_crew_is_sent_comes_and_is_counted_twice_to_the_same_figures(
 ) -> None:
     passwords = {}
     for device in ("car-1", "cam-1", "car-2"):
-        kind = "body_camera" if device == "cam-1" else "vehicle_terminal"
-        added = await gateway.command("device", "add", device, "--kind", kind)
-        passwords[device] = added["password"]
+        kind: DeviceKind = "body_camera" if device == "cam-1" else "vehicle_terminal"
+        passwords[device] = await gateway.add(device, kind)
     port = gateway.mqtt_port
     async with (
         Terminal(port, "car-1", passwords["car-1"]) as car,
@@ -146,9 +146,7 @@ async def test_a_crew_is_sent_comes_and_is_counted_twice_to_the_same_figures(
 async def test_a_spool_that_comes_late_changes_no_state_and_counts_when_it_happened(
     gateway: Gateway,
 ) -> None:
-    password = (await gateway.command("device", "add", "car-1", "--kind", "vehicle_terminal"))[
-        "password"
-    ]
+    password = await gateway.add("car-1")
     await gateway.post(
         "/api/v1/devices/car-1/commands", act="instruct",
         args={"incident": "110-7", "kind": "theft", **SCENE},
@@ -172,9 +170,7 @@ async def test_a_spool_that_comes_late_changes_no_state_and_counts_when_it_happe
 
 
 async def test_a_kill_among_keys_loses_no_change_and_tells_none_twice(gateway: Gateway) -> None:
-    password = (await gateway.command("device", "add", "car-1", "--kind", "vehicle_terminal"))[
-        "password"
-    ]
+    password = await gateway.add("car-1")
     now, acts = int(time.time() * 1000), ("vehicle_patrol", "foot_patrol")
     keys = [{"boot": 1, "seq": n, "t": now - 60 + n, "act": acts[n % 2]} for n in range(1, 61)]
     async with Terminal(gateway.mqtt_port, "car-1", password) as car:

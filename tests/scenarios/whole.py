@@ -19,6 +19,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from fieldgate.processes import Child
 from gateway.app import admin_token
+from gateway.broker import reload
+from gateway.registry import Device, Registry
+from protocols.model import DeviceKind
 from tests.api import Api
 from tests.parts import free_port
 
@@ -73,6 +76,17 @@ class Gateway(Api):
         """Kill its broker."""
         pid = int((self.folder / "broker" / "mosquitto.pid").read_text())
         psutil.Process(pid).send_signal(signal.SIGKILL)
+
+    async def add(self, device: str, kind: DeviceKind = "vehicle_terminal") -> str:
+        """Register a device while it runs, as `fieldgate device add` does; gives its password."""
+
+        def added() -> str:
+            with Registry(self.folder) as registry:
+                password = registry.add(Device(id=device, kind=kind))
+            reload(self.folder)
+            return password
+
+        return await asyncio.to_thread(added)
 
     async def command(self, *arguments: str) -> Any:
         """What a `fieldgate … --data DIR --json` command prints."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser
 
 from gateway.registry import Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.web.console_parts import BOX, console, field, tokens
 from tests.web.test_console import CAR, alarm, fix
 
@@ -26,8 +27,10 @@ AT = (
 
 
 @pytest.mark.parametrize(("theme", "language"), [("dark", "zh-CN"), ("light", "en-US")])
-async def test_axe_finds_nothing_serious(tmp_path: Path, theme: str, language: str) -> None:
-    async with field(tmp_path, BOX, CAR) as (gateway, [box, car]), browser() as chromium:
+async def test_axe_finds_nothing_serious(
+    tmp_path: Path, chromium: Browser, theme: str, language: str
+) -> None:
+    async with field(tmp_path, BOX, CAR) as (gateway, [box, car]):
         car.send("pos", fix(1))
         box.send("alarm", alarm())
         box.send("alarm", alarm(2, kind="fire"))

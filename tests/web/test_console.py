@@ -15,7 +15,7 @@ from playwright.async_api import Browser
 
 from fieldgate.map.build import of_seed
 from gateway.registry import Device, Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.gateway.photographs import encoded
 from tests.scenarios.whole import Gateway, Terminal
 from tests.web.console_parts import BOX, Console, console, field, tokens
@@ -27,12 +27,6 @@ HOSTILE = "<img src=x onerror=window.hit=1>\u202egpj.exe\u202c" + "长" * 1000
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as running:
-        yield running
 
 
 @pytest.fixture

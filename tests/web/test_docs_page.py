@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.scenarios.whole import Gateway
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 
-async def test_every_route_is_shown_and_found(tmp_path: Path) -> None:
-    async with Gateway(tmp_path / "data") as gateway, browser() as chromium:
+async def test_every_route_is_shown_and_found(tmp_path: Path, chromium: Browser) -> None:
+    async with Gateway(tmp_path / "data") as gateway:
         description = await gateway.get("/openapi.json")
         operations = {
             act["operationId"] for path in description["paths"].values() for act in path.values()

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, ViewportSize
 
 from gateway.registry import Device, Registry, Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.scenarios.whole import Gateway, Terminal
 from tests.web.console_parts import BOX, Console, console, field, tokens
 
@@ -34,12 +34,6 @@ async def around(tmp_path: Path) -> AsyncIterator[tuple[Gateway, Terminal, Termi
         camera.send("pos", {"boot": 1, "seq": 1, "t": now, "lat": "north", "lon": 999, "fix": 3})
         await box.receipt()
         yield gateway, box, camera
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as running:
-        yield running
 
 
 async def no_overflow(page: Console) -> None:

@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from gateway.registry import Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.gateway.photographs import encoded
 from tests.web.console_parts import BOX, console, field, tokens
 from tests.web.test_console import CAR, send_picture
@@ -16,8 +17,8 @@ from tests.web.test_console import CAR, send_picture
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 
-async def test_a_command_is_followed_and_called_back(tmp_path: Path) -> None:
-    async with field(tmp_path, CAR) as (gateway, [car]), browser() as chromium:
+async def test_a_command_is_followed_and_called_back(tmp_path: Path, chromium: Browser) -> None:
+    async with field(tmp_path, CAR) as (gateway, [car]):
         known = tokens(gateway.folder)
         car.send("presence", {"online": True, "boot": 1, "t": 0}, retain=True)
         text = {"text": "call <b>back</b>"}
@@ -40,8 +41,8 @@ async def test_a_command_is_followed_and_called_back(tmp_path: Path) -> None:
             assert await page.at("#call-back").count() == 0
 
 
-async def test_a_picture_is_found_seen_and_held(tmp_path: Path) -> None:
-    async with field(tmp_path, BOX) as (gateway, [box]), browser() as chromium:
+async def test_a_picture_is_found_seen_and_held(tmp_path: Path, chromium: Browser) -> None:
+    async with field(tmp_path, BOX) as (gateway, [box]):
         box.send("alarm", {"boot": 1, "seq": 1, "t": 0, "kind": "panic"})
         picture = send_picture(box, encoded(".jpg"), "box-1:1:p:1")
         await gateway.wait_for(1, "media")

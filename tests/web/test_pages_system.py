@@ -13,7 +13,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ViewportSize
 
 from gateway.registry import Device, Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.scenarios.whole import Gateway, Terminal
 from tests.web.console_parts import BOX, SCREEN, Console, console, field, tokens
 
@@ -48,12 +48,6 @@ async def around(tmp_path: Path) -> AsyncIterator[tuple[Gateway, Terminal, Termi
         car.send("pos", b"\xc1\x00")
         await gateway.wait_for(3, "alarm.raised")
         yield gateway, box, car
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as running:
-        yield running
 
 
 async def saved(page: Console, selector: str) -> str:

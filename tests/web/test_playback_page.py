@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser
 
 from gateway.registry import Device, Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.scenarios.whole import Gateway, Terminal
 from tests.web.console_parts import BOX, Console, console, field, tokens
 
@@ -50,12 +50,6 @@ class Past:
             " s.dispatchEvent(new Event('input')); }",
             t,
         )
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as running:
-        yield running
 
 
 @pytest.fixture

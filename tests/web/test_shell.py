@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser
 
 from gateway.registry import Registry, Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.scenarios.whole import Gateway, Terminal
 from tests.web.console_parts import BOX, Console, console, field, tokens
 
@@ -32,12 +32,6 @@ def gateway(around: tuple[Gateway, Terminal]) -> Gateway:
 @pytest.fixture
 def box(around: tuple[Gateway, Terminal]) -> Terminal:
     return around[1]
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as running:
-        yield running
 
 
 def panic(seq: int, **keys: object) -> dict[str, object]:
