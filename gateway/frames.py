@@ -34,9 +34,9 @@ FINE_M, COARSE_STEP_M = 200, 50
 """Accuracy is in steps of 1 m up to 200 m, of 50 m beyond; 254 stands for 2,900 m and more."""
 
 ONLINE, STALE, OFFLINE = 0, 1, 2
-ALARM, WAITING, CONTRADICTED, FIXED = 4, 8, 16, 32
+ALARM, WAITING, CONTRADICTED, FIXED, CAMERA, FAULT = 4, 8, 16, 32, 64, 128
 """Marks: two bits of state; an open alarm; one that nobody has accepted; a contradiction; a
-registered place, not a position that was reported."""
+registered place, not a position that was reported; a camera that sees; something is broken."""
 
 _COLUMNS = ("<i4", "<i4", "<u2", "<u2", "u1", "u1", "u1", "u1")
 

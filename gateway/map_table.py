@@ -34,6 +34,9 @@ LOOK_ANYWAY = 10
 """Where a unit with several devices is also depends on how old positions are: every so many
 updates it is looked at though none has come."""
 
+LOW_BATTERY_PCT = 20
+"""Below this a device without mains is about to fall silent."""
+
 _STATES = {"online": frames.ONLINE, "stale": frames.STALE, "offline": frames.OFFLINE}
 _encode = msgspec.json.Encoder().encode
 
@@ -61,6 +64,7 @@ class Thing(Struct, gc=False):
     status: tuple[Status | None, ...] = ()
     shown: UnitRecord | Device | None = None
     alarms: tuple[int, int] = (0, 0)
+    health: int = 0
     marks: int = -1
     is_gone: bool = False
 
@@ -261,6 +265,7 @@ class MapTable:
         shown = thing.unit or thing.device
         if thing.shown is not shown or not is_same_status or thing.alarms != opened:
             thing.shown, thing.status, thing.alarms = shown, status, opened
+            thing.health = _health_of(status, is_fixed=thing.unit is None)
             facts = _encode(self._facts_of(thing))
             if facts != self._facts[thing.index]:
                 self._facts[thing.index] = facts
@@ -302,7 +307,7 @@ class MapTable:
         marks = state | (frames.ALARM if opened else 0) | (frames.WAITING if waiting else 0)
         if thing.unit is not None and thing.unit.contradictions:
             marks |= frames.CONTRADICTED
-        return marks | (frames.FIXED if is_fixed else 0)
+        return marks | thing.health | (frames.FIXED if is_fixed else 0)
 
     def _write(self, moved: _Moved, update: int) -> None:
         index = np.array(moved.index, np.int64)
@@ -336,6 +341,9 @@ class MapTable:
             "devices": devices if devices != [thing.id] else [],
             "batt": min((each.batt for each in status if each.batt is not None), default=None),
             "cam": next((each.cam for each in status if each.cam not in (None, "ok")), None),
+            "mains": False
+            if unit is None and any(each.mains is False for each in status)
+            else None,
             "alarms": opened[0],
             "waiting": opened[1],
             "contradictions": [] if unit is None else [each.kind for each in unit.contradictions],
@@ -347,6 +355,25 @@ class MapTable:
 _COLUMNS = (
     "_lat", "_lon", "_taken", "_speed", "_heading", "_accuracy", "_marks", "_rows_at", "_facts_at",
 )  # fmt: skip
+
+
+def _health_of(status: Iterable[Status | None], *, is_fixed: bool) -> int:
+    """Whether a camera sees, and whether anything is broken, as marks.
+
+    What hangs on a wall (``is_fixed``) is broken too when it has no mains.
+    """
+    health = 0
+    for each in status:
+        if each is None:
+            continue
+        if each.cam == "ok":
+            health |= frames.CAMERA
+        is_low = each.batt is not None and each.batt < LOW_BATTERY_PCT and not each.mains
+        is_cut = is_fixed and each.mains is False
+        is_blind = each.cam not in (None, "ok", "none")
+        if is_low or is_cut or is_blind or each.gnss == "no_device":
+            health |= frames.FAULT
+    return health
 
 
 def _to_e7(degrees: float) -> int:

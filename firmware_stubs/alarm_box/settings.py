@@ -43,7 +43,7 @@ class Settings:
         self.tls = None  # paths of ca, cert, key, and the broker's name
         self.zone = b""  # a pair for frame.alarm()
         self.boot_above = 0
-        self.status_every_s = 60
+        self.status_every_s = 45  # gateways take who is silent for 60 s for lost
         self.test_every_s = 86_400
         self.update_key = 0  # RSA modulus
         self.version = None  # of the gateway's configuration

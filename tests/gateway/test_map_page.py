@@ -23,7 +23,7 @@ from gateway.frames import Rows
 from gateway.registry import Device, Role
 from protocols.duty import UnitState
 from protocols.gcj02 import Wgs84, to_gcj02
-from protocols.model import Fix
+from protocols.model import Fix, Status
 from tests.edge.panel_parts import browser, needs_chromium
 from tests.gateway.outward import NOW_MS, Outward, alarm_change, outward
 from tests.gateway.test_api_map import build
@@ -139,6 +139,27 @@ async def test_a_unit_is_drawn_filled_and_becomes_hollow_when_it_is_silent(shown
     await shown.until("() => map.view('car-1').state === 1")
     hollow = await shown.pixel(24.5001, 117.6)
     assert max(hollow) < 60, "the ground is seen through it"
+
+
+async def test_a_box_is_drawn_by_its_state(shown: Shown) -> None:
+    await shown.until("() => map.view('box-1')?.lat === 24.501")
+    await shown.page.evaluate("() => map.map.jumpTo({ center: [117.601, 24.501], zoom: 17 })")
+    await shown.page.evaluate("() => map.setLayer('labels', false)")
+    beside = 24.501, 117.601021  # 4 px from its middle
+    twin = shown.gateway.twins.of("box-1")
+    twin.online, twin.last_received_ms = True, NOW_MS
+    await shown.until("() => map.view('box-1').state === 0")
+    blue, _, red = await shown.pixel(*beside)
+    assert blue > red > 70, "in order: grey"
+    twin.status = Status(boot=1, seq=1, t=NOW_MS, mains=False, cam="ok")
+    await shown.until("() => map.view('box-1').marks & 128")
+    blue, green, red = await shown.pixel(*beside)
+    assert min(green, red) > 200 > blue, "broken: yellow"
+    shown.gateway.open_alarms.append(alarm_change(1, "box-1").alarms[0])
+    await shown.until("() => map.view('box-1').marks & 4")
+    blue, green, red = await shown.pixel(*beside)
+    assert red > 150 > max(blue, green), "an alarm: red"
+    assert (await shown.view("box-1") or {})["mains"] is False
 
 
 async def test_a_hostile_name_is_only_text(shown: Shown) -> None:

@@ -21,7 +21,7 @@ from gateway.map_stream import MAX_PAGES
 from gateway.map_views import TooManyPages
 from gateway.registry import Device, Role
 from protocols.errors import FieldInvalid
-from protocols.model import Fix, Presence
+from protocols.model import Fix, Presence, Status
 from tests.gateway.outward import NOW_MS, Outward, alarm_change, outward
 
 CARS = 3
@@ -124,6 +124,27 @@ async def test_a_box_stands_where_it_is_registered(gateway: Outward) -> None:
     assert page.facts[row[0]] == {
         "i": row[0], "id": "box-1", "kind": "alarm_box", "unit": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("device", "health", "marks"),
+    [
+        ("box-1", {"mains": True, "cam": "ok", "batt": 5}, frames.CAMERA),
+        ("box-1", {"mains": False, "batt": 100}, frames.FAULT),
+        ("box-1", {"cam": "none"}, 0),
+        ("car-1", {"mains": False, "batt": 90}, 0),
+        ("car-1", {"mains": False, "batt": 19}, frames.FAULT),
+        ("car-1", {"cam": "covered"}, frames.FAULT),
+        ("car-1", {"cam": "ok", "gnss": "no_device"}, frames.CAMERA | frames.FAULT),
+    ],
+)
+async def test_what_sees_and_what_is_broken_is_marked(
+    gateway: Outward, device: str, health: dict[str, Any], marks: int
+) -> None:
+    gateway.twins.of(device).take_status(Status(boot=1, seq=1, t=NOW_MS, **health), NOW_MS)
+    async with following(gateway) as page:
+        [whole] = await page.update()
+    assert whole.rows[page.index_of(device)][7] & (frames.CAMERA | frames.FAULT) == marks
 
 
 async def test_a_slow_page_gets_one_update_with_all_that_it_missed(gateway: Outward) -> None:

@@ -7,7 +7,7 @@ const ROW_BYTES = 16;
 export const LAST = 1, WHOLE = 2;
 export const NOWHERE = -(2 ** 31);
 export const ONLINE = 0, STALE = 1, OFFLINE = 2, STATE = 3;
-export const ALARM = 4, WAITING = 8, CONTRADICTED = 16, FIXED = 32;
+export const ALARM = 4, WAITING = 8, CONTRADICTED = 16, FIXED = 32, CAMERA = 64, FAULT = 128;
 
 /** One frame of an ArrayBuffer, or an Error. */
 export function decode(buffer) {

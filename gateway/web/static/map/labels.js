@@ -140,8 +140,8 @@ export class Labels {
     c.lineWidth = 3;
     c.strokeStyle = this.isLight ? "rgba(255,255,255,0.9)" : "rgba(10,16,24,0.9)";
     c.fillStyle = this.isLight ? "#10202f" : "#eef3f8";
-    c.strokeText(text, at.x + 12, at.y);
-    c.fillText(text, at.x + 12, at.y);
+    c.strokeText(text, at.x + 15, at.y);
+    c.fillText(text, at.x + 15, at.y);
   }
 }
 

@@ -1,12 +1,11 @@
 // The legend: what the marks on the map say, drawn as they are drawn there.
 
 import { t } from "../i18n.js";
-import { COLOURS } from "./marks.js";
+import { ALARM_COLOUR as ALARM, COLOURS, FAULT_COLOUR as FAULT } from "./marks.js";
 import { COLD, REACH } from "./areas.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const GREY = COLOURS[""];
-const ALARM = "#d7191c";
 
 const CAR = ["path", { d: "M10 1 L14.6 6.4 A6.4 6.4 0 1 1 5.4 6.4 Z" }];
 const SIGNS = {
@@ -30,6 +29,9 @@ function sign(...shapes) {
   return svg;
 }
 
+const INK = "#0b1118";
+const box = (fill) => ["rect", { x: 4, y: 4, width: 12, height: 12, fill }];
+const BUTTON = ["circle", { cx: 10, cy: 10, r: 2.4, fill: INK }];
 const filled = ([name, attributes], fill) => [name, { ...attributes, fill }];
 const hollow = ([name, attributes], stroke) => [name, { ...attributes, fill: "none", stroke, "stroke-width": 2 }];
 const area = (fill) => sign(["rect", { x: 2, y: 4, width: 16, height: 12, fill, "fill-opacity": 0.5, stroke: fill }]);
@@ -43,13 +45,21 @@ const groups = () => [
   [t("chart.legend.duty"), Object.keys(COLOURS).filter(Boolean).map(duty)],
   [t("chart.legend.what"), [
     [sign(filled(CAR, GREY)), t("device.vehicle_terminal")],
-    [sign(filled(["circle", { cx: 10, cy: 10, r: 5 }], GREY)), t("device.body_camera")],
-    [sign(filled(["rect", { x: 4, y: 4, width: 12, height: 12 }], GREY)), t("device.alarm_box")],
+    [sign(filled(["circle", { cx: 10, cy: 10, r: 5.6 }], GREY), ["circle", { cx: 10, cy: 10, r: 4, fill: "none", stroke: INK }]), t("device.body_camera")],
     [sign(filled(["path", { d: "M10 15 L4 5 h12 z" }], GREY)), t("device.phone")],
     [sign(hollow(CAR, GREY)), t("presence.stale")],
     [sign(hollow(CAR, GREY), ["path", { d: "M5 5 L15 17", stroke: GREY, "stroke-width": 2 }]), t("presence.offline")],
     [sign(["circle", { cx: 10, cy: 10, r: 7.5, fill: "none", stroke: ALARM, "stroke-width": 3.5 }]), t("chart.legend.alarm")],
     [sign(["circle", { cx: 10, cy: 10, r: 7, fill: "none", stroke: "#c9a800", "stroke-width": 2, "stroke-dasharray": "3 3" }]), t("chart.legend.contradicted")],
+    [sign(filled(["path", { d: "M10 3 L17 16 H3 Z", stroke: INK }], FAULT), filled(["path", { d: "M9.2 8 h1.6 v5 h-1.6 z" }], INK)), t("chart.fault")],
+    [sign(["path", { d: "M8 5 h4 v2 h5 v9 h-14 v-9 h5 z", fill: "#ffffff", stroke: INK }], filled(["circle", { cx: 10, cy: 11.5, r: 2.6 }], INK)), t("chart.camera")],
+  ]],
+  [t("device.alarm_box"), [
+    [sign(box(GREY), BUTTON), t("chart.legend.well")],
+    [sign(box(ALARM), BUTTON), t("chart.legend.alarm")],
+    [sign(box(FAULT), filled(["path", { d: "M9 6 h2 v5 h-2 z M9 12.5 h2 v2 h-2 z" }], INK)), t("chart.fault")],
+    [sign(hollow(box(GREY), GREY)), t("presence.stale")],
+    [sign(hollow(box(GREY), GREY), ["path", { d: "M5 5 L15 15", stroke: GREY, "stroke-width": 2 }]), t("presence.offline")],
   ]],
   [t("chart.layer.reach"), Object.entries(REACH).map(([minutes, colour]) => [area(colour), t("chart.legend.minutes", minutes)])],
   [t("chart.layer.cold"), Object.entries(COLD).map(([name, colour]) => [area(colour), t(`chart.cold.${name}`)])],

@@ -15,7 +15,7 @@ import { Areas } from "./areas.js";
 import { baseMap, repaint } from "./base.js";
 import { gather } from "./clusters.js";
 import { Fleet, mercatorX, mercatorY } from "./fleet.js";
-import { ALARM } from "./frames.js";
+import { ALARM, CAMERA, FAULT } from "./frames.js";
 import { FAMILY, serveGlyphs } from "./glyphs.js";
 import { Labels } from "./labels.js";
 import { legend } from "./legend.js";
@@ -27,7 +27,7 @@ addWords(words);
 
 const NEAR_PX = 16;
 const AREAS = ["reach", "cold", "grids"];
-const LAYERS = { units: true, boxes: true, labels: true, clusters: true, reach: false, cold: false, grids: true };
+const LAYERS = { units: true, boxes: true, cameras: true, labels: true, clusters: true, reach: false, cold: false, grids: true };
 
 let loading = null;
 
@@ -86,6 +86,7 @@ class CityMap {
     this._gl = maplibregl;
     this._about = about;
     this.marks = new Marks(this.fleet, { staleAfterS: about.stale_after_s });
+    this.marks.isCameras = this._on.cameras;
     this._onTheme = () => this._paint();
     addEventListener("theme", this._onTheme);
     this.map.getCanvas().setAttribute("aria-label", t("chart.region"));
@@ -252,7 +253,9 @@ class CityMap {
     this._chosen();
     const fact = fleet.facts[row] ?? {};
     const alarms = fact.alarms ? `, ${t("chart.alarms", fact.alarms)}` : "";
-    this._said.textContent = `${nameOf(fact)}, ${t(`chart.state.${fleet.state(row)}`)}${alarms}`;
+    const marks = fleet.marks(row);
+    const health = [marks & FAULT ? t("chart.fault") : "", marks & CAMERA ? t("chart.camera") : ""].filter(Boolean);
+    this._said.textContent = [`${nameOf(fact)}, ${t(`chart.state.${fleet.state(row)}`)}${alarms}`, ...health].join(", ");
     this.map.triggerRepaint();
   }
 
@@ -308,6 +311,7 @@ class CityMap {
     if (!(id in this._on)) return;
     this._on[id] = isOn;
     if (AREAS.includes(id)) this._areas?.set(id, isOn);
+    this.marks.isCameras = this._on.cameras;
     if (this._labels) {
       this._labels.isOn = this._on.labels;
       this._gather();

@@ -8,7 +8,8 @@ export const COLOURS = {
   "": "#8fa3b5", on_duty: "#56b4e9", vehicle_patrol: "#0072b2", foot_patrol: "#009e73", parked: "#66c2a5",
   en_route: "#e69f00", on_scene: "#cc79a7", clear: "#56b4e9", break: "#b8b08d", off: "#6b7785",
 };
-const ALARM_COLOUR = "#d7191c";
+export const ALARM_COLOUR = "#d7191c", FAULT_COLOUR = "#f0e442";
+const CAMERAS_ZOOM = 13.5; // farther away they would be dust
 
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
 
@@ -24,6 +25,7 @@ export class Marks {
     this.selected = -1;
     this.hovered = -1;
     this.isLight = false;
+    this.isCameras = true;
   }
 
   /** The fleet has changed: it is brought to the graphics card with the next picture. */
@@ -43,11 +45,12 @@ export class Marks {
     }
     gl.linkProgram(program);
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
-    this._at = Object.fromEntries(["matrix", "centre", "pixel", "clock", "chosen", "bearing", "scale", "edge", "isAbove"]
+    this._at = Object.fromEntries(["matrix", "centre", "pixel", "clock", "chosen", "bearing", "scale", "edge", "isAbove", "isCameras"]
       .map((name) => [name, gl.getUniformLocation(program, name)]));
     gl.useProgram(program);
     gl.uniform3fv(gl.getUniformLocation(program, "colours"), Object.values(COLOURS).flatMap(rgb));
     gl.uniform3fv(gl.getUniformLocation(program, "alarm"), rgb(ALARM_COLOUR));
+    gl.uniform3fv(gl.getUniformLocation(program, "fault"), rgb(FAULT_COLOUR));
     this._array = gl.createVertexArray();
     gl.bindVertexArray(this._array);
     this._corners = gl.createBuffer();
@@ -100,6 +103,7 @@ export class Marks {
     gl.uniform1f(at.bearing, (map.getBearing() * Math.PI) / 180);
     gl.uniform1f(at.scale, Math.min(1.25, Math.max(0.55, 0.55 + (map.getZoom() - 11) * 0.12)));
     gl.uniform3fv(at.edge, this.isLight ? [1, 1, 1] : [0.03, 0.05, 0.08]);
+    gl.uniform1i(at.isCameras, this.isCameras && map.getZoom() >= CAMERAS_ZOOM);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.DEPTH_TEST);

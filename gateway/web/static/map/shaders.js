@@ -37,7 +37,8 @@ in vec2 at;
 flat in vec4 kind;
 flat in float fresh, turn, ring;
 uniform vec3 colours[10];
-uniform vec3 alarm, edge;
+uniform vec3 alarm, fault, edge;
+uniform bool isCameras; // cameras are shown
 out vec4 colour;
 float box(vec2 p, vec2 b) { vec2 d = abs(p) - b; return length(max(d, 0.0)) + min(max(d.x, d.y), 0.0); }
 float over(float d) { return 1.0 - smoothstep(-0.8, 0.8, d); }
@@ -58,10 +59,12 @@ void main() {
   }
   float whole = min(body, nose);
   vec3 fill = colours[duty];
-  bool isHollow = state != 0;
+  bool isHollow = state != 0, isAlarm = (marks & 4) != 0, isFault = (marks & 128) != 0, isBox = shape == 2;
+  if (isBox && isAlarm) fill = alarm;                                        // a box: by its state
+  else if (isBox && isFault) fill = fault;
   float strength = isHollow ? 0.75 : mix(0.55, 1.0, fresh);
   vec4 c = vec4(0.0);
-  if ((marks & 4) != 0) {                                                    // an alarm: a ring about it
+  if (isAlarm) {                                                             // an alarm: a ring about it
     c = lay(c, alarm, 0.28 * over(length(p) - 17.0));
     c = lay(c, alarm, over(abs(length(p) - 15.5) - ((marks & 8) != 0 ? 2.0 : 1.0)));
   }
@@ -75,14 +78,29 @@ void main() {
   if (isHollow) c = lay(c, edge, over(body + (state == 2 ? 1.6 : 2.8)));
   else {
     float sign = 1e3;
-    if (duty == 5) sign = length(p) - 2.4;                                   // en route: a dot
+    if (isBox && isFault && !isAlarm) sign = min(box(p - vec2(0.0, 1.6), vec2(1.1, 2.8)), length(p + vec2(0.0, 4.0)) - 1.4);
+    else if (isBox) sign = length(p) - 2.2;                                  // its button
+    else if (duty == 5) sign = length(p) - 2.4;                                   // en route: a dot
     else if (duty == 6) sign = min(box(p, vec2(3.6, 1.1)), box(p, vec2(1.1, 3.6))); // on scene: a cross
     else if (duty == 8) sign = min(box(p - vec2(2.0, 0.0), vec2(0.9, 3.2)), box(p + vec2(2.0, 0.0), vec2(0.9, 3.2)));
     else if (duty == 4) sign = box(p, vec2(2.6));                            // parked: a small square
     else if (duty == 7) sign = abs(length(p) - 2.7) - 0.9;                   // clear: a small ring
     else if (duty == 9) sign = box(p, vec2(3.6, 1.0));                       // off: a bar
     c = lay(c, edge, over(sign));
+    if (shape == 1) c = lay(c, edge, over(abs(length(p) - 4.5) - 0.4));      // a body camera: its lens
   }
   if (state == 2) c = lay(c, fill, over(box(vec2(p.x + p.y, p.x - p.y) * 0.707, vec2(7.0, 0.8))) * strength);
+  if (isFault && !isBox) {                                                   // broken: a small warning
+    vec2 q = p - vec2(8.5, 7.0);
+    float sheet = max(abs(q.x) * 0.87 + q.y * 0.5 - 2.6, -q.y - 3.2);
+    c = lay(lay(c, edge, over(sheet - 1.4)), fault, over(sheet));
+    c = lay(c, vec3(0.0), over(box(q - vec2(0.0, 0.2), vec2(0.5, 1.6))));
+  }
+  if (isCameras && (marks & 64) != 0 && state == 0) {                        // a camera that sees
+    vec2 q = p - vec2(8.5, -7.5);
+    float house = min(box(q, vec2(4.2, 2.8)), box(q - vec2(0.0, 3.0), vec2(1.6, 1.0)));
+    c = lay(lay(c, edge, over(house - 1.3)), vec3(1.0), over(house));
+    c = lay(c, vec3(0.05, 0.08, 0.12), over(length(q) - 1.7));
+  }
   colour = c;
 }`;
