@@ -76,8 +76,8 @@ CHINESE = {
     "ending": "已结束：等待全部送达",
     "panic": "一键报警", "duress": "胁迫", "hold_up": "抢劫", "fire": "火警", "medical": "急救",
     "tamper": "防拆", "man_down": "人员倒地", "test": "测试", "unreadable": "无法识别",
-    "stored": "已入库", "accepted": "已受理", "acknowledged": "已确认", "closed": "已办结",
-    "on_duty": "上岗", "off_duty": "下岗", "vehicle_patrol": "车巡", "foot_patrol": "步巡",
+    "stored": "已入库", "accepted": "已接警", "acknowledged": "已确认", "closed": "已办结",
+    "on_duty": "上岗", "off_duty": "离岗", "vehicle_patrol": "车巡", "foot_patrol": "步巡",
     "parked": "停靠", "en_route": "出发", "on_scene": "到场", "clear": "处置完毕", "break": "休息",
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from tests.web.console_parts import BOX, Console, console, field, tokens
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 CAR = Device(id="car-1", kind="vehicle_terminal", name="闽E·1101警")
+RESTING = Device(id="car-9", kind="vehicle_terminal", name="闽E·1109警")
 HOSTILE = "<img src=x onerror=window.hit=1>\u202egpj.exe\u202c" + "长" * 1000
 
 
@@ -87,12 +88,30 @@ async def until_reach_is_known(gateway: Gateway, unit: str) -> None:
                 return
 
 
+async def on_shift(car: Terminal, lat: float, *acts: str) -> None:
+    """A car that is somewhere, and has done these things."""
+    car.send("presence", {"online": True, "boot": 1, "t": now_ms()}, retain=True)
+    car.send("pos", {**fix(1), "lat": lat})
+    for seq, act in enumerate(acts, start=1):
+        car.send("duty", {"boot": 1, "seq": seq, "t": now_ms(), "act": act})
+        await car.receipt(p=seq)
+
+
 async def test_an_accepted_alarm_opens_with_its_pictures_and_somebody_is_sent(
-    around: tuple[Gateway, Terminal, Terminal], chromium: Browser
+    tmp_path: Path, chromium: Browser
 ) -> None:
-    gateway, box, car = around
-    async with console(chromium, gateway.url) as page:
+    async with (
+        field(tmp_path, BOX, CAR, RESTING) as (gateway, [box, car, resting]),
+        console(chromium, gateway.url) as page,
+    ):
+        await on_shift(car, 24.5150, "on_duty")
+        await on_shift(resting, 24.5131, "on_duty", "break")
         await signed_in(page, gateway)
+        await page.at(".force [data-group=free] b", has_text="1").wait_for()
+        await page.page.keyboard.press("KeyU")
+        await page.at(".force [data-unit=car-1]", has_text="在岗").wait_for()
+        await page.page.keyboard.press("KeyU")
+        await page.at(".force ul").wait_for(state="hidden")
         box.send("alarm", alarm())
         await page.at(".alarm-list .row.stored.turn").wait_for()
         picture = send_picture(box, encoded(".jpg", 640, 480), "box-1:1:p:1")
@@ -104,7 +123,8 @@ async def test_an_accepted_alarm_opens_with_its_pictures_and_somebody_is_sent(
         assert picture[:8] in about
         assert "报警前" in about
         assert "完整" in about
-        await page.at(".near [data-send=car-1]").wait_for()
+        await page.at(".near [data-send=car-9]").wait_for()  # it is nearer, and not free
+        assert await page.at(".near li [data-send]").first.get_attribute("data-send") == "car-1"
         await page.page.keyboard.press("Digit1")
         command = await car.command()
         assert command["act"] == "instruct"
@@ -116,6 +136,7 @@ async def test_an_accepted_alarm_opens_with_its_pictures_and_somebody_is_sent(
                            "state": "accepted"})  # fmt: skip
         await page.at(".orders .tag", has_text="已接受").wait_for()
         await page.at(".near button:disabled", has_text="已派").wait_for()
+        await page.at(".near .sent .order", has_text="指令已接受").wait_for()
 
 
 async def test_a_picture_opens_with_its_whole_hash_and_keys_go_on(

@@ -1,7 +1,7 @@
 // What the page says, in Chinese and English.
 
 const ZH = {
-  on_duty: "上岗", off_duty: "下岗", vehicle_patrol: "车巡", foot_patrol: "步巡", parked: "停靠",
+  on_duty: "上岗", off_duty: "离岗", vehicle_patrol: "车巡", foot_patrol: "步巡", parked: "停靠",
   en_route: "出发", on_scene: "到场", clear: "处置完毕", break: "休息",
   no_duty: "未上岗", since: "{0} 起", queued: "{0} 待发",
   sos: "SOS", sos_how: "按住 1 秒报警", sos_again: "按住 1 秒再次报警", sos_more: "继续按住…",
@@ -44,7 +44,7 @@ const ZH = {
   signon: "上岗登记", officers: "警号", body_camera: "执法记录仪", phone: "警务手机",
   add: "添加", confirm_on_duty: "确认上岗", cancel: "取消",
   optional: "可不填",
-  off_duty_ask: "确认下岗？", off_duty_how: "下岗后本车不再接收指令。", confirm_off_duty: "确认下岗",
+  off_duty_ask: "确认离岗？", off_duty_how: "离岗后本车不再接收指令。", confirm_off_duty: "确认离岗",
   crew: "警组", not_signed_on: "未登记",
 };
 

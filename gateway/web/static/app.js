@@ -89,6 +89,12 @@ class App {
     return h("time", { class: `num ${className}`, data: { since }, title: clock(since, this.now()) }, text);
   }
 
+  /** The same, as said in a sentence: 3 s ago. */
+  ago(since) {
+    const [before, after] = t("ago", "\n").split("\n");
+    return h("span", {}, before, this.age(since), after);
+  }
+
   /** What a device is called: its id until its name is known. */
   named(id, longest = 80) {
     return h("span", { data: { device: id, longest } }, bdi(this.devices.name(id), longest));

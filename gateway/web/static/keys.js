@@ -29,7 +29,7 @@ export class Keys {
       this.isOn = isOn.checked;
       localStorage.setItem(KEPT, this.isOn ? "yes" : "no");
     });
-    const rows = this._keys.filter(({ face, isFor }) => face && isFor()).map(({ face, label }) => [h("dt", {}, h("kbd", {}, face)), h("dd", {}, label())]);
+    const rows = this._keys.filter(({ face, isFor }) => face && isFor()).sort((a, b) => a.shift - b.shift).map(({ face, label }) => h("div", {}, h("dt", {}, h("kbd", {}, face)), h("dd", {}, label())));
     openDialog(t("shortcuts"), h("dl", { class: "keys" }, rows), h("p", {}, h("label", {}, isOn, " ", t("shortcuts_on"))));
   }
 

@@ -21,7 +21,7 @@ export function turnBanner(root, app, alarm, waiting) {
       alarm.count > 1 ? h("span", {}, t("pressed", alarm.count)) : null,
       waiting > 1 ? h("span", { class: "rest" }, t("waiting_more", waiting - 1)) : null,
       h("span", { class: "gap" }),
-      isHeard || isTest(alarm) ? null : h("span", { class: "hint", id: "sound-hint" }, icon("mute"), " ", t(app.siren.isMuted ? "sound_off" : "sound_blocked")),
-      waiting > 1 ? h("button", { type: "button", id: "pass-over", on: { click: () => app.alarms.passOver() } }, t("key.next"), " ", h("kbd", {}, "N")) : null,
+      isHeard || isTest(alarm) ? null : h("span", { class: "hint", id: "sound-hint", title: app.siren.isMuted ? null : t("sound_blocked_how") }, icon("mute"), " ", t(app.siren.isMuted ? "sound_off" : "sound_blocked")),
+      waiting > 1 ? h("button", { type: "button", id: "pass-over", title: t("key.next"), on: { click: () => app.alarms.passOver() } }, t("pass_over"), " ", h("kbd", {}, "N")) : null,
       app.can("dispatcher") ? accept : null));
 }

@@ -2,12 +2,15 @@
 
 import { placeOf } from "../alarms.js";
 import { bdi, h, icon } from "../dom.js";
+import { gridAt } from "../grids.js";
 import { clock, distance, duration, t, term } from "../i18n.js";
 import { openDialog } from "../keys.js";
 import { gallery } from "./gallery.js";
 import { order, orderList, toAlarm } from "./orders.js";
 
-const NEAREST = 6;
+const ASKED = 30;
+const OFFERED = 6; // besides those that are sent
+const OLD_MS = 10_000;
 const AGAIN_MS = 15_000;
 const SETTLE_MS = 800;
 const STAGES = ["stored", "accepted", "acknowledged", "closed"];
@@ -25,6 +28,7 @@ export function alarmCard(app, id, { close, choose }) {
   const words = h("input", { id: "send-words", maxlength: "1000" });
   let alarm = app.alarms.get(id) ?? null;
   let place = null;
+  let grid = null;
   let units = [];
   const fresh = new Map(); // a number of the list, and when it got another unit
   let timer = null;
@@ -64,7 +68,7 @@ export function alarmCard(app, id, { close, choose }) {
   function show() {
     if (isOver || !alarm) return;
     place = placeOf(alarm) ?? registered();
-    const signature = `${alarm.stages.length}|${alarm.count}|${alarm.flags}|${place?.lat}|${app.devices.name(alarm.device)}`;
+    const signature = `${alarm.stages.length}|${alarm.count}|${alarm.flags}|${place?.lat}|${grid}|${app.devices.name(alarm.device)}`;
     if (signature === shown) return;
     const isNew = shown === "";
     shown = signature;
@@ -84,12 +88,19 @@ export function alarmCard(app, id, { close, choose }) {
     facts.replaceChildren(...[
       ["raised", clock(alarm.received, app.now())],
       ["card.device", h("span", { class: "mono wrap" }, bdi(alarm.device, 64))],
-      ["card.place", place ? h("span", { class: "num" }, `${place.lat.toFixed(5)}, ${place.lon.toFixed(5)}`) : t("card.no_place")],
+      ["card.place", place ? [grid ? [bdi(grid, 60), " · "] : null, h("span", { class: "num" }, `${place.lat.toFixed(5)}, ${place.lon.toFixed(5)}`)] : t("card.no_place")],
       alarm.data.zone ? ["card.zone", bdi(alarm.data.zone)] : null,
       alarm.data.text ? ["card.text", bdi(alarm.data.text, 1000)] : null,
       flags.length ? ["card.notes", flags.map((flag) => t(`flag.${flag}`)).join(" · ")] : null,
     ].filter(Boolean).flatMap(([key, value]) => [h("dt", {}, t(key)), h("dd", { class: "wrap" }, value)]));
     if (isNew && place) choose(alarm, place);
+    if (place && grid === null) {
+      grid = "";
+      gridAt(app.session, place).then((name) => {
+        grid = name ?? "";
+        show();
+      });
+    }
   }
 
   function registered() {
@@ -125,7 +136,7 @@ export function alarmCard(app, id, { close, choose }) {
     if (isOver) return;
     if (place) {
       try {
-        take((await app.session.get(`/api/v1/nearest?lat=${place.lat}&lon=${place.lon}&limit=${NEAREST}`)).units);
+        take((await app.session.get(`/api/v1/nearest?lat=${place.lat}&lon=${place.lon}&limit=${ASKED}`)).units);
         offer();
       } catch {
         // the list stays; asked again below
@@ -134,9 +145,13 @@ export function alarmCard(app, id, { close, choose }) {
     if (!isOver) timer = setTimeout(nearest, AGAIN_MS);
   }
 
-  /** A unit keeps its number while it is listed: a key must not mean another one all at once. */
+  /** Those that are free come first, each by its time; the caller is not sent to itself. A unit keeps
+      its number while it is listed: a key must not mean another one all at once. */
   function take(found) {
-    const rest = new Map(found.map((unit) => [unit.unit, unit]));
+    const others = found.filter(({ unit }) => unit !== alarm.device);
+    const isSent = new Set(others.filter(({ unit }) => sentTo(unit)).map(({ unit }) => unit));
+    const ranked = others.filter(({ unit }) => !isSent.has(unit)).sort((a, b) => b.available - a.available).slice(0, OFFERED);
+    const rest = new Map([...ranked, ...others.filter(({ unit }) => isSent.has(unit))].map((unit) => [unit.unit, unit]));
     const kept = units.map((unit) => rest.get(unit.unit) ?? null);
     for (const unit of kept) if (unit) rest.delete(unit.unit);
     const come = [...rest.values()];
@@ -150,22 +165,23 @@ export function alarmCard(app, id, { close, choose }) {
     return unit;
   }
 
+  /** The order that it has for this alarm, or nothing. */
   function sentTo(unit) {
-    return orders.all().some((command) => (command.target?.unit ?? command.device) === unit && !["refused", "failed", "expired", "cancelled"].includes(command.state));
+    return orders.all().find((command) => command.act === "instruct" && (command.target?.unit ?? command.device) === unit && !["refused", "failed", "expired", "cancelled"].includes(command.state));
   }
 
   function offer() {
     if (isOver || !place) return;
     const focused = document.activeElement?.dataset?.send;
     near.replaceChildren(...(units.length ? units.map((unit, n) => {
-      const isSent = sentTo(unit.unit);
-      const isCaller = unit.unit === alarm.device;
-      return h("li", { class: unit.available ? "free" : "" },
+      const sent = sentTo(unit.unit);
+      const about = [distance(unit.straight_m), unit.on_foot ? t("card.on_foot") : "", unit.age_ms > OLD_MS ? t("card.seen", duration(unit.age_ms)) : ""];
+      return h("li", { class: sent ? "sent" : unit.available ? "free" : "" },
         h("a", { href: `#/map/unit/${encodeURIComponent(unit.unit)}`, class: "clip" }, app.named(unit.unit, 40)),
-        h("span", { class: `tag ${unit.available ? "good" : ""}` }, term("duty", unit.state)),
         h("span", { class: "num time" }, unit.seconds === null ? t("card.no_way") : duration(1000 * unit.seconds)),
-        h("span", { class: "quiet num more" }, distance(unit.straight_m), unit.on_foot ? ` · ${t("card.on_foot")}` : "", ` · ${t("card.seen", duration(unit.age_ms))}`),
-        isCaller ? h("span", { class: "tag" }, t("card.caller")) : app.can("dispatcher") ? h("button", { type: "button", data: { send: unit.unit }, disabled: isSent, on: { click: () => send(n) } }, isSent ? [icon("check"), " ", t("card.sent_already")] : [t("card.send"), " ", h("kbd", {}, String(n + 1))]) : null);
+        h("span", { class: "more" }, h("span", { class: `tag ${unit.available ? "good" : ""}` }, term("duty", unit.state)),
+          sent ? h("b", { class: "order" }, t("card.order_is", term("state", sent.state))) : null, h("span", { class: "quiet num" }, about.filter(Boolean).join(" · "))),
+        app.can("dispatcher") ? h("button", { type: "button", class: "act", data: { send: unit.unit }, disabled: Boolean(sent), on: { click: () => send(n) } }, sent ? [icon("check"), " ", t("card.sent_already")] : [t("card.send"), n < 9 ? [" ", h("kbd", {}, String(n + 1))] : null]) : null);
     }) : [h("li", { class: "quiet" }, t("card.no_units"))]));
     if (focused) near.querySelector(`[data-send="${CSS.escape(focused)}"]`)?.focus();
   }
@@ -174,7 +190,7 @@ export function alarmCard(app, id, { close, choose }) {
   async function send(n) {
     const unit = units[n];
     if (Date.now() - (fresh.get(n) ?? 0) < SETTLE_MS) return; // another unit had this number just now
-    if (!unit || !alarm || !app.can("dispatcher") || unit.unit === alarm.device || sentTo(unit.unit)) return;
+    if (!unit || !alarm || !app.can("dispatcher") || sentTo(unit.unit)) return;
     await app.attempt(async () => {
       const { commands } = await order(app, unit.unit, "instruct", toAlarm(app, alarm, place, kind.value, words.value.trim()));
       orders.take(commands);

@@ -69,7 +69,7 @@ export function gallery(app, path, isWanted, about, most = Infinity) {
         h("dl", { class: "facts" },
           h("dt", {}, t("picture.taken")), h("dd", {}, taken === null ? t("picture.unknown_time") : `${clock(taken, app.now())}${about ? ` · ${about(taken)}` : ""}`),
           h("dt", {}, t("card.device")), h("dd", {}, app.named(picture.device)),
-          h("dt", {}, term("reason", picture.reason)), h("dd", {}, stateOf(picture), picture.found?.w ? ` · ${t("picture.size", picture.found.w, picture.found.h)}` : ""),
+          h("dt", {}, t("picture.what")), h("dd", {}, term("reason", picture.reason), ` · ${stateOf(picture)}`, picture.found?.w ? ` · ${t("picture.size", picture.found.w, picture.found.h)}` : ""),
           h("dt", {}, t("picture.sha")), h("dd", { class: "mono wrap" }, picture.id)),
         h("div", { class: "row" },
           h("button", { type: "button", on: { click: () => show(at - 1) } }, "← ", t("picture.older")),

@@ -44,7 +44,7 @@ export function showLive(app, device) {
     if (url) URL.revokeObjectURL(url);
     url = URL.createObjectURL(blob);
     image.src = url;
-    word.textContent = about ? t("live.now", about.age_ms === null ? t("unknown") : t("unit.ms", about.age_ms), about.fps?.toFixed(1) ?? "–") : "";
+    word.textContent = about ? t("live.now", about.age_ms === null ? t("unknown") : t("s", (about.age_ms / 1000).toFixed(1)), about.fps?.toFixed(1) ?? "–") : "";
   }
 
   again.addEventListener("click", watch);

@@ -84,7 +84,7 @@ export function unitCard(app, id, { close, found, showReach }) {
       unit.since ? ["duty", [term("duty", unit.state), " · ", app.age(unit.since)]] : null,
       unit.incident ? ["unit.incident", bdi(unit.incident, 80)] : null,
     ];
-    rows.push(["unit.position", at ? [h("span", { class: "num" }, `${at.lat.toFixed(5)}, ${at.lon.toFixed(5)}`), at.taken ? [" · ", app.age(at.taken)] : null] : t("unit.no_position")]);
+    rows.push(["unit.position", at ? [h("span", { class: "num" }, `${at.lat.toFixed(5)}, ${at.lon.toFixed(5)}`), at.taken ? [" · ", app.ago(at.taken)] : null] : t("unit.no_position")]);
     const isFocused = root.contains(document.activeElement) && document.activeElement.closest(".unit-acts, .unit-looks");
     if (!isFocused) top.replaceChildren(head(unit), dl(rows), acts(unit) ?? "", looks(unit));
     else top.querySelector("dl").replaceWith(dl(rows));
@@ -108,7 +108,7 @@ export function unitCard(app, id, { close, found, showReach }) {
   /** What only shows something: a viewer has it too. */
   function looks(unit) {
     const back = () => app.go("playback", app.now() - HOUR_MS, app.now(), id);
-    return h("div", { class: "row unit-looks" },
+    return h("div", { class: "unit-looks" },
       unit.isDevice ? null : h("button", { type: "button", class: "plain", id: "unit-reach", "aria-pressed": String(isReachShown), on: { click: reach } }, icon("reach"), " ", t("unit.reach"), " ", h("kbd", {}, "R")),
       h("button", { type: "button", class: "plain", id: "look-back", on: { click: back } }, icon("clock"), " ", t("unit.look_back")));
   }
@@ -136,7 +136,7 @@ export function unitCard(app, id, { close, found, showReach }) {
     const care = (isBad, text) => h("span", { class: isBad ? "care" : "" }, isBad ? [icon("alarm"), " "] : null, text);
     const low = status.batt !== undefined && status.batt !== null && status.batt < 20;
     const rows = [
-      ["unit.heard", about.last_received ? app.age(about.last_received) : "–"],
+      ["unit.heard", about.last_received ? app.ago(about.last_received) : "–"],
       ["unit.battery", status.batt === undefined && !status.mains ? "–" : care(low && !status.mains, [status.batt ?? null, status.batt !== undefined ? " %" : "", status.mains ? ` ${t("unit.mains")}` : ""].filter((x) => x !== null).join(""))],
       ["unit.network", [status.net ? status.net.toUpperCase() : "–", status.rssi !== undefined && status.rssi !== null ? ` ${Math.round(status.rssi)} dBm` : ""].join("")],
       ["unit.camera", status.cam ? care(!isWell(status.cam), term("cam", status.cam)) : "–"],

@@ -263,6 +263,7 @@ class CityMap {
 
   flyTo({ lat, lon, zoom = 16 }) {
     this._isPlaced = true;
+    if (this._root.clientWidth !== this.map.getCanvas().clientWidth) this.map.resize(); // a card has opened just now
     const center = this._shift([lon, lat]);
     this.map[isCalm() ? "jumpTo" : "flyTo"]({ center, zoom, duration: 900 });
   }

@@ -3,6 +3,7 @@
 import { placeOf } from "../alarms.js";
 import { alarmCard } from "../console/alarm_card.js";
 import { alarmList } from "../console/alarm_list.js";
+import { force } from "../console/force.js";
 import { mapIn } from "../console/map_in.js";
 import { unitCard } from "../console/unit_card.js";
 import { h, icon } from "../dom.js";
@@ -16,6 +17,7 @@ export async function mount(root, app, parts) {
   let card = null;
   let lastAlarm = null;
   const list = alarmList(app, (alarm) => app.go("map", "alarm", alarm.id));
+  const units = force((unit) => app.go("map", "unit", unit));
   const canvas = h("div", { id: "map" });
   const side = h("aside", { class: "side", "aria-label": t("desk.card") });
   const find = h("input", { type: "search", id: "find", placeholder: t("desk.find"), "aria-label": t("desk.find"), autocomplete: "off", maxlength: "64" });
@@ -25,11 +27,12 @@ export async function mount(root, app, parts) {
   const boxes = h("div", {});
   const layers = h("details", { class: "layers", hidden: true }, h("summary", {}, t("desk.layers")), boxes);
   const layout = h("div", { id: "console", data: { view: "map" } },
-    h("div", { class: "left" }, list.root), h("div", { class: "middle" }, canvas, search, layers), side, tabs);
+    h("div", { class: "left" }, list.root, units.root), h("div", { class: "middle" }, canvas, search, layers), side, tabs);
   root.replaceChildren(layout);
   turnTo("map");
 
   const map = mapIn(canvas, app, (shown) => {
+    units.follow(shown);
     shown.on("select", (chosen) => chosen && app.go("map", "unit", chosen.unit ?? chosen.device));
     shown.on("alarm", ({ id }) => app.go("map", "alarm", id));
     boxes.replaceChildren(...shown.layers().map(({ id, label, isOn }) => {
@@ -42,9 +45,10 @@ export async function mount(root, app, parts) {
     app.alarms.onChange(marks),
     app.keys.add("Escape", "Esc", () => t("key.escape"), () => app.go("map")),
     app.keys.add("KeyR", "R", () => t("key.reach"), () => card?.reach?.()),
+    app.keys.add("KeyU", "U", () => t("key.force"), () => units.free()),
     app.keys.add("Slash", "/", () => t("key.find"), () => find.focus()),
     app.keys.add("KeyJ", "J / K", () => t("key.older"), () => step(1)),
-    ...Array.from({ length: 6 }, (_, n) => app.keys.add(`Digit${n + 1}`, n ? "" : "1 … 6", () => t("key.send"), () => card?.send?.(n), { isFor: () => app.can("dispatcher") })),
+    ...Array.from({ length: 9 }, (_, n) => app.keys.add(`Digit${n + 1}`, n ? "" : "1 … 9", () => t("key.send"), () => card?.send?.(n), { isFor: () => app.can("dispatcher") })),
     app.keys.add("KeyK", "", () => "", () => step(-1)),
   ];
   search.addEventListener("submit", (event) => {

@@ -3,7 +3,7 @@
 export const words = {
   "chart.region": ["地图：加减号缩放，方向键移动，逗号句号逐个查看警力，回车选择", "Map: plus and minus zoom, arrows move, comma and full stop step through units, Enter selects"],
   "chart.layer.units": ["警力", "Units"],
-  "chart.layer.boxes": ["报警箱", "Alarm boxes"],
+  "chart.layer.boxes": ["一键报警器", "Alarm boxes"],
   "chart.layer.cameras": ["摄像头", "Cameras"],
   "chart.layer.labels": ["名称", "Labels"],
   "chart.layer.clusters": ["聚合", "Clusters"],
@@ -22,7 +22,7 @@ export const words = {
   "chart.legend": ["图例", "Legend"],
   "chart.legend.duty": ["勤务状态", "Duty"],
   "chart.legend.what": ["图标", "Marks"],
-  "chart.legend.alarm": ["有未结束的报警", "an alarm is open"],
+  "chart.legend.alarm": ["有未办结的报警", "an alarm is open"],
   "chart.legend.contradicted": ["与上报状态不符", "does not fit its report"],
   "chart.legend.minutes": ["{0} 分钟内", "within {0} min"],
   "chart.cold.green": ["不到 5 分钟", "under 5 min"],

@@ -3,7 +3,7 @@
 export const words = {
   "health.ready": ["可以接警", "Ready for alarms"], "health.not_ready": ["现在不能接警", "Not ready for alarms"],
   "health.well": ["一切正常", "All is well"], "health.wrong": ["必须马上处理", "Must be put right now"], "health.warnings": ["需要留意", "To be looked after"],
-  "health.alarms": ["报警", "Alarms"], "health.open": ["未结报警", "Open alarms"], "health.fed": ["送达接处警系统（平均）", "To the dispatch core (mean)"],
+  "health.alarms": ["报警", "Alarms"], "health.open": ["未办结报警", "Open alarms"], "health.fed": ["送达接处警系统（平均）", "To the dispatch core (mean)"],
   "health.commit": ["落盘（平均）", "To disk (mean)"], "health.commit_age": ["上次落盘距今", "Since the last commit"], "health.oldest": ["最久未处理", "Oldest under way"],
   "health.devices": ["设备", "Devices"], "health.brokers": ["消息代理", "Broker"], "health.priority": ["优先通道", "Priority lane"], "health.telemetry": ["遥测通道", "Telemetry lane"],
   "health.connected": ["已连接", "connected"], "health.cut": ["断开", "cut off"], "health.reconnects": ["重连 {0} 次", "{0} reconnections"],
