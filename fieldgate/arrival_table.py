@@ -21,6 +21,8 @@ COLUMNS = (
     "distance_m", "acc_m", "late_ms", "clock_offset_ms", "doubts",
 )  # fmt: skip
 
+RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""A spreadsheet takes what begins so for a formula."""
 
 CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "SimHei")
 """For the names of grids. Without one of them a PNG has boxes there; an SVG has the viewer's."""
@@ -66,8 +68,12 @@ def _share(share: float | None) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """A line for each unit that was sent or came; times in RFC 3339, by the gateway's clock."""
+    """A line for each unit that was sent or came; times in RFC 3339, by the gateway's clock.
+
+    For spreadsheets: they know UTF-8 by its mark, and run no text as a formula.
+    """
     text = StringIO()
+    text.write("\ufeff")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
     writer.writerows(_lines(report))
@@ -79,8 +85,8 @@ def _lines(report: Report) -> Iterator[dict[str, Any]]:
         for unit in incident["units"]:
             counted = unit["near"] or unit["on_scene"]
             line = {
-                "incident": incident["incident"],
-                "grid": incident["grid"],
+                "incident": _text(incident["incident"]),
+                "grid": _text(incident["grid"]),
                 "shift": incident["shift"],
                 "unit": unit["unit"],
                 "counts": int(unit["unit"] == incident["arrived_unit"]),
@@ -93,6 +99,11 @@ def _lines(report: Report) -> Iterator[dict[str, Any]]:
                 if unit["dispatched"] is not None:
                     line["duration_ms"] = max(0, counted["at"] - unit["dispatched"]["at"])
             yield line
+
+
+def _text(word: str) -> str:
+    """With a mark before it if a spreadsheet would run it."""
+    return f"'{word}" if word.startswith(RUN) else word
 
 
 def plot(report: Report, path: Path) -> None:

@@ -51,11 +51,20 @@ def test_minutes_are_those_of_a_clock() -> None:
 
 
 def test_each_unit_has_a_line(told: Any) -> None:
-    came, late = csv.DictReader(io.StringIO(as_csv(told)))
+    came, late = csv.DictReader(io.StringIO(as_csv(told).removeprefix("\ufeff")))
     assert (came["incident"], came["duration_ms"], came["source"]) == (
         "110-7", "245000", "position",
     )  # fmt: skip
     assert (came["counts"], late["counts"], late["duration_ms"]) == ("1", "0", "")
+
+
+@pytest.mark.parametrize("hostile", ["=1+1", "@sum(1)", "-2", "＝1"])
+def test_a_spreadsheet_knows_its_letters_and_runs_nothing_of_it(told: Any, hostile: str) -> None:
+    told["incidents"][0].update(incident=hostile, grid="城西")
+    text = as_csv(told)
+    assert text.startswith("\ufeff")
+    row = next(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert (row["incident"], row["grid"]) == (f"'{hostile}", "城西")
 
 
 def test_it_is_drawn(told: Any, tmp_path: Path) -> None:

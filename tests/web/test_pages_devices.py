@@ -105,6 +105,9 @@ async def test_the_ledger_says_what_is_missing_and_that_nothing_is(
         await page.at("#missing-today.care", has_text="今日：缺失 2 条").wait_for()
         await page.at("#missing-today", has_text="此前各日没有缺失").wait_for()
         await no_overflow(page)
+        await page.at("#show-missing").click()
+        await page.until("() => document.querySelectorAll('#ledger tbody tr').length === 1")
+        await page.at("#ledger a", has_text=BOX.name).wait_for()
         for seq in (3, 4):
             box.send("status", {"boot": 1, "seq": seq, "t": 0})
         await page.at("#missing-today.good", has_text="今日：缺失 0 条").wait_for()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Response
+from playwright.async_api import Browser, Response
 
 from gateway.registry import Role
-from tests.edge.panel_parts import browser, needs_chromium
+from tests.edge.panel_parts import needs_chromium
 from tests.gateway.photographs import encoded
 from tests.web.console_parts import BOX, console, field, tokens
 from tests.web.test_console import CAR, alarm, fix, now_ms, send_picture
@@ -42,8 +42,10 @@ def acts(picture: str) -> dict[str, tuple[str, dict[str, Role]]]:
     }  # fmt: skip
 
 
-async def test_each_role_sees_what_it_may_do_and_is_refused_nothing(tmp_path: Path) -> None:
-    async with field(tmp_path, BOX, CAR) as (gateway, [box, car]), browser() as chromium:
+async def test_each_role_sees_what_it_may_do_and_is_refused_nothing(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    async with field(tmp_path, BOX, CAR) as (gateway, [box, car]):
         car.send("presence", {"online": True, "boot": 1, "t": 0, "caps": ["camera"]}, retain=True)
         car.send("pos", fix(1))
         car.send("status", {"boot": 1, "seq": 2, "t": now_ms(), "cam": "ok"})

@@ -109,7 +109,7 @@ async def test_arrivals_are_reported_and_kept(
 async def test_the_feed_is_paused_sifted_and_goes_on_after_a_cut(
     around: tuple[Gateway, Terminal, Terminal], chromium: Browser
 ) -> None:
-    gateway, box, _ = around
+    gateway, box, car = around
     async with console(chromium, gateway.url, language="en-US") as page:
         await page.sign_in(tokens(gateway.folder)[Role.VIEWER], "#/feed")
         await page.at("#feed tr", has_text="Hold-up").wait_for()  # from before it was opened
@@ -134,6 +134,11 @@ async def test_the_feed_is_paused_sifted_and_goes_on_after_a_cut(
         box.send("alarm", {"boot": 1, "seq": 6, "t": now(), "kind": "panic"})
         await page.at("#feed tr", has_text="Panic").wait_for()
         assert await page.at("#feed tr", has_text="Duress").count() == 0
+        car.send("presence", {"online": True, "boot": 1, "fw": "+1", "t": now()}, retain=True)
+        await page.at("#feed tr a", has_text="=HYPERLINK(1)").wait_for()
+        rows = list(csv.DictReader((await saved(page, "[data-save=csv]")).splitlines()))
+        assert [row["name"] for row in rows] == ["'=HYPERLINK(1)", BOX.name]
+        assert json.loads(rows[1]["data"])["kind"] == "panic"
         await page.at("#feed a", has_text="Alarm raised").click()
         await page.at("dialog h2", has_text="Panic").wait_for()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,8 @@ import msgpack
 import pytest
 
 import fieldgate.cli
+import gateway.darkroom
+import gateway.health
 from gateway.api.web import STATIC
 from gateway.contradictions import Kind
 from gateway.explanation import explain
@@ -20,6 +23,7 @@ from protocols.duty import UnitState
 from protocols.meanings import MEANINGS
 from protocols.model import AlarmKind, DeviceKind, MediaReason, Stage
 from protocols.native.topics import Down, Up
+from tests.gateway.house import fix, house
 
 # A key, and its text in Chinese and English, as a JavaScript object has them.
 ENTRY = re.compile(
@@ -166,3 +170,20 @@ def test_what_is_wrong_with_a_topic_is_said_in_chinese_too(topic: str) -> None:
     [reading] = explain(topic, b"", "field").messages
     assert is_said(reading.problems[0].detail)
     assert is_said(reading.effect)
+
+
+async def test_what_stands_in_quarantine_and_keeps_alarms_out_is_said_in_chinese_too(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as gate:
+        await gate.alarm(kind=7, pos=5)
+        await gate.alarm(b"\xc1")
+        await gate.duty("on_duty", seq=2, pos=5)
+        await gate.telemetry_of("pos", b"\xc1", fix(1, lat="north"))
+        found = await gate.journal.quarantine(2**53, 10)
+    assert len(found) == 5
+    assert not [item.detail for item in found if not is_said(item.detail)]
+    source = inspect.getsource(gateway.health) + inspect.getsource(gateway.darkroom)
+    told = re.findall(r'"(the [^"\n]{12,})"', source)
+    assert len(told) > 5
+    assert not [text for text in told if not is_said(text)]

@@ -39,6 +39,7 @@ export async function mount(root, app) {
       const answer = await app.session.get(`/api/v1/reports/arrivals?${query}`);
       if (mine !== asked) return;
       report = answer;
+      report.by_grid.sort((one, other) => one.grid.localeCompare(other.grid, "zh", { numeric: true }));
       keep.disabled = keepAll.disabled = false;
       if (grid.value === "*") offerGrids(report.by_grid);
       shown.replaceChildren(...sections());
@@ -62,7 +63,7 @@ export async function mount(root, app) {
     const tiles = h("dl", { class: "tiles" },
       tile(t("arrivals.incidents"), number(total.incidents)), tile(t("arrivals.arrived"), number(total.arrived)),
       tile(t("arrivals.mean"), took(total.mean_ms)), tile(t("arrivals.median"), took(total.median_ms)),
-      tile(t("arrivals.in_5"), share(total.share_5_min), "", number(total.within_5_min)), tile(t("arrivals.in_10"), share(total.share_10_min), "", number(total.within_10_min)));
+      tile(t("arrivals.in_5"), share(total.share_5_min), "", t("arrivals.of", number(total.within_5_min), number(total.arrived))), tile(t("arrivals.in_10"), share(total.share_10_min), "", t("arrivals.of", number(total.within_10_min), number(total.arrived))));
     if (!incidents.length) return [tiles, h("p", { class: "empty" }, t("arrivals.nothing"))];
     const durations = incidents.map(({ duration_ms }) => duration_ms).filter((ms) => ms !== null);
     const figures = (name, each) => [name, number(each.incidents), number(each.arrived), took(each.mean_ms), took(each.median_ms), share(each.share_5_min, each.within_5_min), share(each.share_10_min, each.within_10_min)];

@@ -15,6 +15,9 @@ const ACTS = [
   "device.add", "device.revoke", "token.add", "token.revoke", "session.open", "session.close",
 ];
 
+/** What was asked for, in a line. */
+const asked = (facts) => Object.entries(facts).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(" · ");
+
 export async function mount(root, app) {
   const renew = () => list.renew();
   const who = search(t("audit.who_whole"), renew);
@@ -30,8 +33,8 @@ export async function mount(root, app) {
     { head: t("audit.role"), cell: (each) => (each.role ? term("role", each.role) : "–") },
     { head: t("audit.act"), cell: (each) => (ACTS.includes(each.act) ? h("span", { title: each.act }, t(`did.${each.act}`)) : h("span", { class: "mono" }, bdi(each.act, 64))) },
     { head: t("audit.target"), cell: (each) => h("span", { class: "mono" }, bdi(each.target || "–", 80)) },
-    { head: t("audit.facts"), cell: (each) => h("span", { class: "mono" }, bdi(Object.keys(each.facts).length ? JSON.stringify(each.facts) : "–", 160)) },
-    { head: t("audit.source"), cell: (each) => bdi(each.source || "–", 64) },
+    { head: t("audit.facts"), cell: (each) => bdi(asked(each.facts) || "–", 200) },
+    { head: t("audit.source"), cell: (each) => bdi(each.source === "command line" ? t("audit.command_line") : each.source || "–", 64) },
     { head: t("audit.outcome"), cell: outcome },
   ];
   const list = listing({ label: t("page.audit"), columns, load, empty: t("audit.nothing"), id: "audit" });

@@ -5,6 +5,7 @@ import { addWords, clock, distance, t, term } from "../i18n.js";
 import { Stream } from "../stream.js";
 import { choice } from "../ui/fields.js";
 import { deviceLink, linkTo } from "../ui/links.js";
+import { csv, fileName, iso, save } from "../ui/save.js";
 import { words as field } from "../words/console.js";
 import { words } from "../words/system.js";
 
@@ -23,6 +24,7 @@ export async function mount(root, app) {
   let asked = 0;
   let isPaused = false;
   let waiting = []; // the newest last
+  let shown = []; // the newest first, as the rows
   let dropped = 0;
   let frame = null;
 
@@ -40,15 +42,23 @@ export async function mount(root, app) {
   const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("page.feed"), hidden: true },
     h("table", { class: "cards", id: "feed" }, h("thead", {}, h("tr", {}, ["ui.time", "feed.type", "ui.device", "feed.what", "feed.number"].map((key) => h("th", { scope: "col", class: NUM.has(key) ? "num" : null }, t(key))))), rows));
   root.replaceChildren(h("div", { class: "sheet" },
-    h("header", {}, h("h1", {}, t("page.feed")), link, pause, clear,
+    h("header", {}, h("h1", {}, t("page.feed")), link, pause, clear, h("button", { type: "button", data: { save: "csv" }, on: { click: keep } }, t("ui.csv")),
       h("div", { class: "filters" }, before.root, h("div", { class: "chips", role: "group", "aria-label": t("feed.types") }, boxes))),
     h("p", { class: "quiet" }, t("feed.how")), told, scroll, empty));
 
   function wipe() {
     rows.replaceChildren();
     waiting = [];
+    shown = [];
     dropped = 0;
     say();
+  }
+
+  /** What is shown, as a file. */
+  function keep() {
+    const lines = shown.map(({ sequence, type, subject, id, data }) => [sequence, iso(data.received), type, subject, subject && app.devices.name(subject), id, data]);
+    save(fileName("events", app.now(), "csv"), "text/csv", csv([["cursor", "received", "type", "device", "name", "id", "data"], ...lines]));
+    app.toast(t("ui.saved", lines.length), "good");
   }
 
   function turn(on) {
@@ -99,7 +109,9 @@ export async function mount(root, app) {
   function draw() {
     frame = null;
     if (!isPaused) {
-      rows.prepend(...waiting.reverse().map(row));
+      waiting.reverse();
+      rows.prepend(...waiting.map(row));
+      shown = [...waiting, ...shown].slice(0, MOST);
       waiting = [];
       while (rows.children.length > MOST) {
         rows.lastChild.remove();

@@ -58,7 +58,8 @@ export async function mount(root, app, parts) {
     hero.replaceChildren(icon(all ? "alarm" : "check"), h("div", {},
       h("p", { class: "huge" }, count ? t("ledger.some", number(count)) : t("ledger.zero")),
       h("p", {}, t(count ? "ledger.some_how" : "ledger.zero_how", now)),
-      h("p", {}, older ? t("ledger.older_how", number(older)) : count ? t("ledger.no_older") : t("ledger.all_held", number(here)))));
+      h("p", {}, older ? t("ledger.older_how", number(older)) : count ? t("ledger.no_older") : t("ledger.all_held", number(here))),
+      all && only.value !== "missing" ? h("button", { type: "button", id: "show-missing", on: { click: showMissing } }, t("ledger.show_missing")) : null));
     tiles.replaceChildren(
       tile(t("ledger.held"), number(here)),
       tile(t("ledger.missing_today"), number(count), count ? "care" : "good"),
@@ -67,6 +68,12 @@ export async function mount(root, app, parts) {
       tile(t("ledger.conflicts"), number(others.conflicts), others.conflicts ? "care" : "", t("ledger.conflicts_how")),
       tile(t("ledger.refused"), number(others.refused), others.refused ? "care" : "", t("ledger.refused_how")),
       tile(t("ledger.given_up"), number(others.given_up), others.given_up ? "care" : "", t("ledger.given_up_how")));
+  }
+
+  function showMissing() {
+    only.value = "missing";
+    list.renew();
+    only.root.querySelector("select").focus();
   }
 
   const opened = details(app, "ledger", async (id) => {

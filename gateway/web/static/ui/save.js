@@ -3,14 +3,14 @@
 import { h } from "../dom.js";
 
 const MARK = "\ufeff"; // by which spreadsheets know UTF-8
-const RUN = /^[=+\-@\t\r]/; // a device could name itself as a formula
+const RUN = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/; // a device could name itself as a formula
 const NUMBER = /^-?\d+(\.\d+)?$/;
 
 function cell(value) {
   if (value === null || value === undefined) return "";
   let text = typeof value === "object" ? JSON.stringify(value) : String(value);
   if (RUN.test(text) && !NUMBER.test(text)) text = `'${text}`;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** Rows of values as CSV; the first row names them. */

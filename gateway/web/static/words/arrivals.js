@@ -5,6 +5,7 @@ export const words = {
   "arrivals.grid": ["网格", "Grid"], "arrivals.no_grid": ["不在任何网格", "in no grid"], "arrivals.shift": ["班次", "Shift"],
   "arrivals.incidents": ["警情", "Incidents"], "arrivals.arrived": ["已到场", "Arrived at"], "arrivals.mean": ["平均用时", "Mean"], "arrivals.median": ["中位用时", "Median"],
   "arrivals.in_5": ["5 分钟内", "Within 5 min"], "arrivals.in_10": ["10 分钟内", "Within 10 min"],
+  "arrivals.of": ["已到场 {1} 起中的 {0} 起", "{0} of {1} that were reached"],
   "arrivals.by_grid": ["按网格", "By grid"], "arrivals.by_shift": ["按班次", "By shift"], "arrivals.all": ["逐起警情", "Each incident"],
   "arrivals.plot": ["到场用时分布（分钟）", "Minutes to arrive"], "arrivals.plot_said": ["{0} 分钟：{1} 起", "{0} min: {1}"], "arrivals.more_than": ["≥{0}", "≥{0}"],
   "arrivals.incident": ["警情编号", "Incident"], "arrivals.dispatched": ["下达", "Ordered"], "arrivals.came": ["到场", "Arrived"], "arrivals.unit": ["最先到场", "First there"],

@@ -122,6 +122,7 @@ export const SAID = {
   "{}: expected `{}`, got `{}`": "{}：类型应为 {}，实为 {}",
   "{}: expected {}": "{}：应为 {}",
   "{}: must match {}": "{}：应符合 {}",
+  "{} kept, left out: {}": "{} 消息照收，略去：{}",
   "not well-formed {}: {}": "不是合规的 {}：{}",
   "expected a map, got {}": "应为字段表，实为 {}",
   "message bytes: at most {}, got {}": "消息最多 {} 字节，实为 {}",

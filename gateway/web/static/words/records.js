@@ -7,6 +7,7 @@ export const words = {
   "ledger.older_how": ["此前各日还缺 {0} 条，网关同样在索要。", "Of days before, {0} are still missing; they are asked for too."],
   "ledger.no_older": ["此前各日没有缺失。", "Of days before nothing is missing."],
   "ledger.all_held": ["此前各日也没有缺失，共保存 {0} 条。", "Nor is anything missing of days before; {0} are held in all."],
+  "ledger.show_missing": ["只看有缺失的设备", "Show the devices they are of"],
   "ledger.held": ["已收", "Held"], "ledger.missing": ["缺失", "Missing"], "ledger.missing_today": ["今日缺失", "Missing today"], "ledger.older": ["以前缺失", "Missing of before"], "ledger.duplicates": ["重复", "Duplicates"],
   "ledger.conflicts": ["冲突", "Conflicts"], "ledger.refused": ["拒收", "Refused"], "ledger.given_up": ["设备已丢失", "Lost by the device"],
   "ledger.duplicates_how": ["同一条再次送达，只记一次", "The same again: kept once"], "ledger.conflicts_how": ["同一编号、内容不同", "The same number, other content"],

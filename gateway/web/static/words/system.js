@@ -31,7 +31,7 @@ export const words = {
   "audit.how": ["谁在什么时间、从哪里、做了什么。记录只增不改。", "Who did what, when and from where. Written once, never changed."],
   "audit.who": ["何人", "Who"], "audit.role": ["角色", "Role"], "audit.source": ["来自", "From"], "audit.act": ["操作", "Act"], "audit.target": ["对象", "To what"],
   "audit.outcome": ["结果", "Outcome"], "audit.facts": ["内容", "Asked for"], "audit.done": ["已完成", "done"], "audit.begun": ["已开始", "begun"], "audit.nothing": ["没有符合条件的操作", "Nothing like that was done"],
-  "audit.who_whole": ["何人（全名）", "Who (the whole name)"], "audit.target_whole": ["对象（完整编号）", "To what (the whole id)"],
+  "audit.command_line": ["命令行", "command line"], "audit.who_whole": ["何人（全名）", "Who (the whole name)"], "audit.target_whole": ["对象（完整编号）", "To what (the whole id)"],
   "did.alarm.accept": ["接警", "accept an alarm"], "did.alarm.acknowledge": ["确认报警", "acknowledge an alarm"], "did.alarm.close": ["结束报警", "close an alarm"],
   "did.alarm.hold": ["留存报警的图像", "hold an alarm's pictures"], "did.alarm.release": ["解除报警图像留存", "release an alarm's pictures"],
   "did.command.send": ["下达指令", "send a command"], "did.command.cancel": ["撤回指令", "call a command back"], "did.group.cancel": ["撤回同批指令", "call a group back"],
