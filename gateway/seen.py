@@ -1,4 +1,4 @@
-"""Where devices were seen in a time that has passed, in steps of it."""
+"""Where devices were seen in a time that has passed, and where they are looked for in it."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ class Seen(NamedTuple):
     hdg: NDArray[np.float64]
     acc: NDArray[np.float64]
     names: Mapping[int, str] = {}
+
+
+class Lookout(NamedTuple):
+    """A device that is looked for near a place, at times from ``since`` to before ``until`` (ms,
+    the device's clock)."""
+
+    device: str
+    since: int
+    until: int
+    lat: float
+    lon: float
+    within_m: float

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from gateway.seen import Seen
+from gateway.seen import Lookout, Seen
 from gateway.unit import UnitRecord
 from protocols.commands import CommandState
 from protocols.model import Fix, Lane, MediaChunk, Stage, Status, message_id
@@ -247,7 +247,8 @@ class CommandRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one command now. ``t``: when it was ordered, ``exp``: until when it holds.
 
     ``group``: of those that were ordered together, to what ``target``; ``left_out``, in the
-    first of them: who could not be addressed. ``asked``: a digest of the request.
+    first of them: who could not be addressed. ``asked``: a digest of the request. ``overdue``:
+    when it was told that its end should have come.
     """
 
     id: str
@@ -264,6 +265,7 @@ class CommandRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     left_out: tuple[dict[str, str], ...] = ()
     flags: tuple[str, ...] = ()
     asked: str = ""
+    overdue: int | None = None
 
     @property
     def state(self) -> CommandState:
@@ -389,6 +391,10 @@ class Reader(Protocol):
 
     def sweep(self, since_ms: int, until_ms: int, step_ms: int) -> AsyncGenerator[Seen, None]:
         """Where all devices were in [since, until), in parts of whole steps, in their order."""
+
+    async def first_near(self, lookouts: Sequence[Lookout]) -> list[int | None]:
+        """For each, the time (ms, the device's clock) of the first position with a fix that is
+        near; None where there is none."""
 
     async def quarantine(
         self, before: int, limit: int, *, device: str | None = None, reason: str | None = None

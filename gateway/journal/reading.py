@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -31,14 +31,18 @@ from gateway.journal.blocks import BlockCodec
 from gateway.journal.damage import is_damage, readable, suppress_damage
 from gateway.journal.files import Files
 from gateway.journal.fixes import Glance
+from gateway.journal.hunt import Hunt
 from gateway.journal.rows import alarm_of, command_of, event_of
 from gateway.journal.sweep import Sheet, Span, in_steps
 from gateway.journal.tracks import Piece, in_order_of_time, joined
-from gateway.seen import Seen
+from gateway.seen import Lookout, Seen
 from protocols.commands import CommandState
 from protocols.model import Stage
 
 T = TypeVar("T")
+
+LOOKED_AT_ONCE = 32
+"""Blocks, before others get their turn."""
 Of = Callable[[sqlite3.Connection, str, bytes, int | None], T | None]
 """Makes a record of its row; None if it is damaged and nothing else tells of it."""
 
@@ -264,6 +268,32 @@ class SqliteReader(Files):
             for name in self._days(0)
             for first, last, since in self._blocks_of(name, span)
         ]
+
+    async def first_near(self, lookouts: Sequence[Lookout]) -> list[int | None]:
+        """See Reader."""
+        loop = asyncio.get_running_loop()
+        hunt = await loop.run_in_executor(self._trackers, self._hunt, lookouts)
+        parts = self._hunted(hunt)
+        while await loop.run_in_executor(self._trackers, next, parts, 0):
+            pass
+        return hunt.firsts
+
+    def _hunt(self, lookouts: Sequence[Lookout]) -> Hunt:
+        return Hunt(lookouts, {device: number for number, device in self._names().items()})
+
+    def _hunted(self, hunt: Hunt) -> Iterator[int]:
+        """Look at all blocks, some at a time."""
+        codec, looked, days = BlockCodec(), 0, list(self._days(0))
+        for span in hunt.slices():
+            for name in days:
+                for first, last, since in self._blocks_of(name, span):
+                    if not hunt.is_new((name, first), since, span):
+                        continue
+                    with self._noting(name, first, last):
+                        hunt.look(codec.glance(self._body(name, first)))
+                    looked += 1
+                    if looked % LOOKED_AT_ONCE == 0:
+                        yield looked
 
     def _named(self, seen: Seen) -> Seen:
         names, devices = self._names(), np.unique(seen.device).tolist()
