@@ -256,6 +256,7 @@ async def _serve(
             "telemetry": house.telemetry.run(),
             "receipts": house.receipts.run(),
             "commands": house.commands.run(),
+            "overdue": house.overdue.run(house.commands.overdue),
             "configurations": house.configurations.run(),
             "live pictures": house.live.run(),
             "pictures": house.darkroom.run(),

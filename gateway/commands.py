@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.journal.base import Change, CommandRecord, CommandStep, Event, Journal
-from gateway.journal.follow import follow, told
+from gateway.journal.follow import follow, told, told_overdue
 from gateway.order import (
     Addressed,
     CommandExists,
@@ -26,7 +26,7 @@ from gateway.order import (
 from gateway.receipts import Down
 from gateway.sending import Sending, message
 from gateway.twins import Twins
-from protocols.commands import NEXT, Checklist, CommandState, args_of
+from protocols.commands import HELD, NEXT, Checklist, CommandState, args_of
 from protocols.errors import FieldInvalid
 from protocols.model import MAX_MESSAGE_BYTES, Lane
 from protocols.native import codec, topics
@@ -57,6 +57,7 @@ class Commands:
         now_s: Callable[[], float],
         checklists: Mapping[str, Checklist] | None = None,
         on_step: Callable[[CommandRecord, CommandStep], None] = lambda record, step: None,
+        on_kept: Callable[[CommandRecord], None] = lambda record: None,
     ) -> None:
         self._journal = journal
         self._prefix = prefix
@@ -65,7 +66,7 @@ class Commands:
         self._now_ms = now_ms
         self._now_s = now_s
         self.checklists: Mapping[str, Checklist] = {} if checklists is None else checklists
-        self._on_step = on_step
+        self._on_step, self._on_kept = on_step, on_kept
         self._records: OrderedDict[str, CommandRecord] = OrderedDict()
         self._sending = Sending()
         self._under_way: dict[str, asyncio.Future[Any]] = {}
@@ -307,6 +308,7 @@ class Commands:
             self._perhaps_sent.discard(record.id)
         elif record.state is CommandState.CREATED:
             self._sending.add(record.device, record.id, record.act, record.exp)
+        self._on_kept(record)
         for queue in self._watches.get(record.id, ()):
             if queue.full():
                 queue.get_nowait()
@@ -366,6 +368,16 @@ class Commands:
         after, _ = follow(record, event)
         self._remember(after, record)
         self._commit([event], [after])
+
+    async def overdue(self, command_id: str) -> None:
+        """Its device has it, and its end should have come: told once, its state stays."""
+        record = await self.find(command_id)
+        if record is None or record.state not in HELD or record.overdue is not None:
+            return
+        event = told_overdue(record, self._now_ms())
+        after, _ = follow(record, event)
+        self._remember(after, record)
+        await asyncio.shield(self._commit([event], [after]))
 
     # kept --------------------------------------------------------------------------------
 

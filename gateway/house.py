@@ -22,6 +22,7 @@ from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.live import LiveViews
 from gateway.metrics import Metrics
+from gateway.overdue import Overdue
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry
@@ -44,6 +45,7 @@ class House(NamedTuple):
     alarms: Alarms
     units: Units
     commands: Commands
+    overdue: Overdue
     configurations: Configurations
     snapshots: Snapshots
     live: LiveViews
@@ -77,6 +79,7 @@ def build(
     )
     alarms = Alarms(journal, now_ms=now_ms, on_stage=receipts.stage)
     units = Units(journal, twins=twins, registered=directory, now_ms=now_ms)
+    overdue = Overdue(journal, now_ms=now_ms)
     commands = Commands(
         journal,
         prefix=settings.prefix,
@@ -86,6 +89,7 @@ def build(
         now_s=time.monotonic,
         checklists=checklists.load(Path(settings.checklists) if settings.checklists else None),
         on_step=metrics.commanded,
+        on_kept=overdue.note,
     )
     configurations = Configurations(registry, prefix=settings.prefix, twins=twins, publish=publish)
     darkroom = Darkroom(
@@ -140,6 +144,7 @@ def build(
         alarms=alarms,
         units=units,
         commands=commands,
+        overdue=overdue,
         configurations=configurations,
         snapshots=Snapshots(ordered),
         live=LiveViews(ordered, now_s=time.monotonic),

@@ -34,6 +34,8 @@ def measure(
     gauge("fieldgate_alarms_open", "Alarms not closed", lambda: house.alarms.open_count)
     waiting = partial(getattr, house.commands, "waiting_count")
     gauge("fieldgate_commands_waiting", "Commands not delivered yet", waiting)
+    overdue = partial(getattr, house.overdue, "count")
+    gauge("fieldgate_commands_overdue", "Commands that devices have and never ended", overdue)
     viewers = partial(getattr, house.live, "viewers")
     gauge("fieldgate_live_viewers", "Who watches live pictures", viewers)
     gauge("fieldgate_telemetry_waiting", "Messages to decode", lambda: house.telemetry.waiting)

@@ -62,6 +62,9 @@ NEXT: dict[CommandState, frozenset[CommandState]] = {
 OPEN = frozenset(CommandState) - _ENDS - {CommandState.EXPIRED}
 """The states in which a command may still be carried out."""
 
+HELD = frozenset({CommandState.DELIVERED, CommandState.SHOWN, CommandState.ACCEPTED})
+"""The states in which a device has a command and has not ended it."""
+
 
 class Args(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What an action takes. A misspelt key is an error: an order must not lose its meaning."""

@@ -28,8 +28,10 @@ STYLES = {
     "failed": "bold red",
     "expired": "bold red",
     "cancelled": "bold yellow",
+    "overdue": "bold red",
     "step": "cyan",
 }
+BESIDE = ("step", "overdue")  # what a timeline tells beside the states
 ENDS = ("done", "refused", "failed", "expired", "cancelled")
 
 
@@ -114,12 +116,13 @@ def list_(
 
     console = Console(highlight=False)
     for command in answer["commands"]:
-        last = [moment for moment in command["timeline"] if moment["state"] != "step"][-1]
+        last = [each for each in command["timeline"] if each["state"] not in BESIDE][-1]
         shown = (f"{command['state']:<9}", STYLES.get(command["state"], ""))
         by = f"  by {command['by']}" if command["by"] else ""
         what = f"  {command['act']} to {command['device']}  {command['id']}{by}"
         since = f" since {_time(last['t'])[11:19]}"
-        told = Text.assemble((_time(command["t"])[:19], "dim"), "  ", shown, since, what)
+        late = ("  overdue" if command["overdue"] else "", STYLES["overdue"])
+        told = Text.assemble((_time(command["t"])[:19], "dim"), "  ", shown, since, late, what)
         console.print(told, soft_wrap=True)  # lines, that an id can be copied from
 
 

@@ -30,7 +30,7 @@ from gateway.order import (
     checked_id,
 )
 from gateway.registry import Registry, Role
-from protocols.commands import ACTIONS, OPEN, Checklist, CommandState
+from protocols.commands import ACTIONS, HELD, OPEN, Checklist, CommandState
 from protocols.errors import FieldInvalid
 from protocols.model import Name
 from protocols.native.topics import check_device_id
@@ -99,7 +99,8 @@ class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
 class Moment(Struct, frozen=True, kw_only=True):
     """One entry of a timeline. ``t``: the gateway's clock, ``device_t``: the device's, in ms.
 
-    ``state`` is ``step`` where a step of a checklist was done, or some progress was told.
+    ``state`` is ``step`` where a step of a checklist was done, or some progress was told, and
+    ``overdue`` where its end should have come.
     """
 
     t: int
@@ -112,7 +113,10 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 
 class CommandView(Struct, frozen=True, kw_only=True):
-    """One command, and all that became of it, in order. Times in ms."""
+    """One command, and all that became of it, in order. Times in ms.
+
+    ``overdue``: since when its device, which has it, should have ended it; null if not.
+    """
 
     id: str
     device: str
@@ -125,13 +129,15 @@ class CommandView(Struct, frozen=True, kw_only=True):
     target: dict[str, Any] | None
     flags: tuple[str, ...]
     state: CommandState
+    overdue: int | None
     timeline: list[Moment]
 
     @classmethod
     def of(cls, record: CommandRecord) -> CommandView:
         """The view of a record."""
-        alike = cls.__struct_fields__[:-1]
-        return cls(timeline=timeline(record), **{name: getattr(record, name) for name in alike})
+        alike = {name: getattr(record, name) for name in cls.__struct_fields__[:-2]}
+        overdue = record.overdue if record.state in HELD else None
+        return cls(timeline=timeline(record), overdue=overdue, **alike)
 
 
 class CommandPage(Struct, frozen=True):
@@ -154,6 +160,8 @@ def timeline(record: CommandRecord) -> list[Moment]:
     steps = [Moment(**msgspec.structs.asdict(step)) for step in record.steps]
     ticks = [Moment(state="step", **msgspec.structs.asdict(tick)) for tick in record.ticks]
     moments = [*(each for each in steps if each.state in OPEN), *ticks]
+    if record.overdue is not None:
+        moments.append(Moment(t=record.overdue, state="overdue", cause="no end in its time"))
     moments += [each for each in steps if each.state not in OPEN]
     return sorted(moments, key=lambda moment: moment.t)
 

@@ -34,6 +34,14 @@ def told(record: CommandRecord, state: CommandState, t: int, **why: Any) -> Even
     )
 
 
+def told_overdue(record: CommandRecord, t: int) -> Event:
+    """The gateway's own event: the command should have ended, and stays as it is."""
+    event = told(record, record.state, t)
+    return msgspec.structs.replace(
+        event, id=f"{record.id}/overdue", data={**event.data, "overdue": t}
+    )
+
+
 def created(event: Event) -> CommandRecord:
     """The command as the event of its creation tells of it."""
     data = event.data
@@ -58,6 +66,8 @@ def follow(record: CommandRecord, event: Event) -> tuple[CommandRecord, Flags]:
     What leads nowhere changes nothing: too late, told already, or overtaken by a later state.
     """
     data = event.data
+    if "overdue" in data and "seq" not in data:
+        return msgspec.structs.replace(record, overdue=event.t), ()
     if "seq" not in data:
         state = CommandState(data["state"])
         if state not in NEXT[record.state]:

@@ -20,6 +20,7 @@ from gateway.journal.base import FED_TYPES, Chunk, Event
 from gateway.journal.sqlite import SqliteJournal
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
+from gateway.overdue import Overdue
 from gateway.pipeline import Pipeline
 from gateway.receipts import Down, Receipts
 from gateway.registry import Registry
@@ -65,6 +66,7 @@ class House:
             journal, twins=self.twins, registered=REGISTERED.get, now_ms=lambda: self.now
         )
         self.checklists: dict[str, Checklist] = {}
+        self.overdue = Overdue(journal, now_ms=lambda: self.now)
         self.commands = Commands(
             journal,
             prefix="field",
@@ -74,6 +76,7 @@ class House:
             now_s=lambda: self.clock_s,
             checklists=self.checklists,
             on_step=self.metrics.commanded,
+            on_kept=self.overdue.note,
         )
         self.configurations = Configurations(
             registry, prefix="field", twins=self.twins, publish=self._send

@@ -53,6 +53,7 @@ export function orderList(app, paths, isWanted, { withUnit = true } = {}) {
         h("strong", {}, term("act", command.act)),
         withUnit ? app.named(command.device, 40) : null,
         h("span", { class: `tag ${BAD.has(command.state) ? "care" : command.state === "done" ? "good" : ""}` }, term("state", command.state)),
+        command.overdue ? h("span", { class: "tag care" }, t("state.overdue")) : null,
         canCallBack ? callBack : null),
       words ? h("p", { class: "wrap" }, bdi(words)) : null,
       h("ol", { class: "timeline" }, command.timeline.map((moment) => h("li", {},

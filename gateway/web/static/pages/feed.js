@@ -177,7 +177,7 @@ function summary(type, data) {
     "alarm.updated": () => [data.alarm],
     duty: () => [term("duty", data.act), data.ref],
     presence: () => [term("presence", data.state ?? (data.online ? "online" : "offline")), data.fw],
-    command: () => [data.act && term("act", data.act), data.state === "step" ? t("state.step", (data.step ?? 0) + 1) : term("state", data.state), data.by, data.detail],
+    command: () => [data.act && term("act", data.act), data.overdue ? t("state.overdue") : data.state === "step" ? t("state.step", (data.step ?? 0) + 1) : term("state", data.state), data.by, data.detail],
     position: () => [`${Number(data.lat).toFixed(5)}, ${Number(data.lon).toFixed(5)}`],
     status: () => [typeof data.batt === "number" && `${data.batt} %`, data.net, data.fw],
     media: () => [term("reason", data.reason), data.mime],

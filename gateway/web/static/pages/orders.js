@@ -20,7 +20,9 @@ const STATES = ["created", "sent", "delivered", "shown", "accepted", "done", "re
 const BAD = new Set(["refused", "failed", "expired", "cancelled"]);
 const ENDED = new Set([...BAD, "done"]);
 
-const tag = ({ state }) => h("span", { class: `tag ${BAD.has(state) ? "care" : state === "done" ? "good" : ""}` }, term("state", state));
+const tag = ({ state, overdue }) => h("span", {},
+  h("span", { class: `tag ${BAD.has(state) ? "care" : state === "done" ? "good" : ""}` }, term("state", state)),
+  overdue ? [" ", h("span", { class: "tag care" }, t("state.overdue"))] : null);
 
 export async function mount(root, app, parts) {
   const state = choice(t("orders.state"), [["", t("ui.all")], [OPEN, t("orders.open")], ...STATES.map((each) => [each, t(`state.${each}`)])], () => list.renew());

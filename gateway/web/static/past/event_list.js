@@ -59,7 +59,7 @@ export function eventList(app, open) {
       case "alarm.stage": return [t(`stage.${data.stage}`), data.by ? [" · ", bdi(data.by, 40)] : null];
       case "alarm.updated": return t("past.updated");
       case "command": {
-        const state = data.state === "step" ? t("state.step", (data.step ?? 0) + 1) : term("state", data.state);
+        const state = data.overdue ? t("state.overdue") : data.state === "step" ? t("state.step", (data.step ?? 0) + 1) : term("state", data.state);
         return [acts.has(data.cmd) ? term("act", acts.get(data.cmd)) : t("past.command"), " · ", state];
       }
       case "duty": return term("duty", data.act === "off_duty" ? "off" : data.act);

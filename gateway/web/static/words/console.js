@@ -64,6 +64,7 @@ export const words = {
   "state.created": ["已下达", "recorded"], "state.sent": ["已发出", "sent"], "state.delivered": ["已送达", "delivered"], "state.shown": ["已显示", "shown"],
   "state.accepted": ["已接受", "accepted"], "state.done": ["完成", "done"], "state.refused": ["拒绝", "refused"], "state.failed": ["失败", "failed"],
   "state.expired": ["过期", "expired"], "state.cancelled": ["已撤回", "called back"], "state.step": ["清单第 {0} 步", "step {0} done"],
+  "state.overdue": ["逾期未结", "overdue"],
 
   "cam.ok": ["正常", "ok"], "cam.covered": ["被遮挡", "covered"], "cam.dark": ["过暗", "dark"], "cam.blurred": ["模糊", "blurred"], "cam.frozen": ["画面冻结", "frozen"],
   "cam.moved": ["被移动", "moved"], "cam.lost": ["已断开", "lost"], "cam.none": ["无摄像头", "no camera"],
