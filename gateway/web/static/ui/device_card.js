@@ -55,22 +55,22 @@ function about(app, device) {
     [t("devices.seen"), app.age(device.last_received)],
     [t("devices.firmware"), bdi(device.status?.fw ?? presence?.fw ?? "–", 40)],
     [t("devices.boot"), presence ? String(presence.boot ?? "–") : null],
-    [t("devices.clock"), device.clock_offset_ms === null ? null : `${(device.clock_offset_ms / 1000).toFixed(1)} s`],
+    [t("devices.clock"), device.clock_offset_ms === null ? null : t("s", (device.clock_offset_ms / 1000).toFixed(1))],
     [t("devices.caps"), presence?.caps?.length ? bdi(presence.caps.join(", "), 200) : null],
   ]);
 }
 
 function health(app, { status, position }) {
   const percent = (value) => (value === undefined || value === null ? null : `${value} %`);
-  const word = (value) => (value === undefined || value === null ? null : bdi(value, 40));
+  const named = (group, value) => (value === undefined || value === null ? null : bdi(term(group, value), 40));
   return pairs([
     [t("devices.battery"), percent(status?.batt)],
     [t("devices.mains"), status?.mains === undefined ? null : t(status.mains ? "ui.yes" : "ui.no")],
     [t("devices.net"), status?.net ? h("span", {}, bdi(status.net, 20), status.rssi === undefined ? "" : ` ${status.rssi} dBm`) : null],
     [t("devices.temp"), status?.temp === undefined ? null : `${status.temp} °C`],
     [t("devices.disk"), percent(status?.disk)],
-    [t("devices.gnss"), word(status?.gnss)],
-    [t("devices.cam"), word(status?.cam)],
+    [t("devices.gnss"), named("gnss", status?.gnss)],
+    [t("devices.cam"), named("cam", status?.cam)],
     [t("devices.spool"), status?.spool === undefined ? null : number(status.spool)],
     [t("devices.cfg"), status?.cfg === undefined ? null : String(status.cfg)],
     [t("devices.place"), Number.isFinite(position?.lat) ? h("span", { class: "num" }, `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}`,
