@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 from gateway.grids import distance_m
-from gateway.unit import Contradiction, UnitRecord
+from gateway.unit import Contradiction, ContradictionKind, UnitRecord
 from gateway.whereabouts import FRESH_MS, Sight
 from protocols.duty import AT_WORK, UnitState
 
@@ -39,16 +38,6 @@ NEAR_M = 100.0
 
 SILENT_MS = 180_000
 """On duty and silent: longer than a tunnel, a lift or a reboot; a device reports twice a minute."""
-
-
-class Kind(StrEnum):
-    """What can contradict what."""
-
-    PARKED_MOVING = "parked_moving"
-    SCENE_FAR = "scene_far"
-    OFF_DRIVING = "off_driving"
-    EN_ROUTE_STILL = "en_route_still"
-    SILENT = "silent"
 
 
 PLACED = frozenset({UnitState.PARKED, UnitState.ON_SCENE, UnitState.OFF, UnitState.EN_ROUTE})
@@ -84,9 +73,13 @@ def resume(told: Iterable[Contradiction], now: int) -> Still | None:
     Who was moving is given the time in which it has to show that again.
     """
     for each in told:
-        if each.kind in (Kind.EN_ROUTE_STILL, Kind.PARKED_MOVING, Kind.OFF_DRIVING):
+        if each.kind in (
+            ContradictionKind.EN_ROUTE_STILL,
+            ContradictionKind.PARKED_MOVING,
+            ContradictionKind.OFF_DRIVING,
+        ):
             place = each.facts["lat"], each.facts["lon"]
-            moved = 0 if each.kind == Kind.EN_ROUTE_STILL else now
+            moved = 0 if each.kind == ContradictionKind.EN_ROUTE_STILL else now
             return Still(Sight(each.device, None, *place, each.since), each.since, moved)
     return None
 
@@ -108,7 +101,7 @@ def judge(
     found = []
     if unit.state in AT_WORK:
         found += [
-            Contradiction(kind=Kind.SILENT, device=device, since=heard[device])
+            Contradiction(kind=ContradictionKind.SILENT, device=device, since=heard[device])
             for device in unit.devices
             if now - heard[device] > SILENT_MS
         ]
@@ -122,23 +115,25 @@ def _of_place(
 ) -> Iterable[Contradiction]:
     away_m = _away_m(unit, sight)
     if unit.state is UnitState.ON_SCENE:
-        was_far = any(each.kind == Kind.SCENE_FAR for each in unit.contradictions)
+        was_far = any(each.kind == ContradictionKind.SCENE_FAR for each in unit.contradictions)
         slack_m = 0.0 if was_far else acc_m(sight)  # it does not come and go with the noise
         if away_m is not None and away_m > NEAR_M + slack_m and sight.taken >= unit.since:
             facts = {"distance_m": round(away_m), "acc_m": sight.acc_m, "incident": unit.incident}
-            yield _found(Kind.SCENE_FAR, sight, sight.taken, facts)
+            yield _found(ContradictionKind.SCENE_FAR, sight, sight.taken, facts)
     elif still is None or still.sight.device != sight.device:
         return
     elif unit.state is UnitState.EN_ROUTE:
         since = max(still.since, unit.since)
         is_there = away_m is not None and away_m <= NEAR_M
         if now - since >= NOT_MOVING_MS and not is_there:
-            yield _found(Kind.EN_ROUTE_STILL, sight, since, {"incident": unit.incident})
+            yield _found(
+                ContradictionKind.EN_ROUTE_STILL, sight, since, {"incident": unit.incident}
+            )
     elif sight.kind != "body_camera":  # an officer may leave the car that is parked
         has_moved = still.moved > unit.since + SETTLE_MS and now - still.moved <= MOVING_MS
         if has_moved:
             is_off = unit.state is UnitState.OFF
-            kind = Kind.OFF_DRIVING if is_off else Kind.PARKED_MOVING
+            kind = ContradictionKind.OFF_DRIVING if is_off else ContradictionKind.PARKED_MOVING
             yield _found(kind, sight, still.moved, {"spd_mps": sight.spd_mps})
 
 
@@ -150,7 +145,9 @@ def _away_m(unit: UnitRecord, sight: Sight) -> float | None:
     return distance_m(sight.lat, sight.lon, *sent.place)
 
 
-def _found(kind: Kind, sight: Sight, since: int, facts: dict[str, Any]) -> Contradiction:
+def _found(
+    kind: ContradictionKind, sight: Sight, since: int, facts: dict[str, Any]
+) -> Contradiction:
     place = {"lat": sight.lat, "lon": sight.lon}
     return Contradiction(kind=kind, device=sight.device, since=since, facts={**place, **facts})
 

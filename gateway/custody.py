@@ -23,6 +23,7 @@ from gateway.pictures import (
     Original,
     PictureUnknown,
     Release,
+    Scope,
     Sending,
 )
 
@@ -66,7 +67,7 @@ class Custody:
     # holds -------------------------------------------------------------------------------
 
     async def hold(
-        self, scope: str, identity: str, *, by: str, note: str | None, media: Sequence[str] = ()
+        self, scope: Scope, identity: str, *, by: str, note: str | None, media: Sequence[str] = ()
     ) -> None:
         """Nothing is deleted of a picture, or of an alarm and the pictures that it names, from
         now on. Again changes nothing."""

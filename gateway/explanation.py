@@ -7,7 +7,6 @@ taken to be registered, without an address, and its clock to be right.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 import msgpack
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.arrival import Arrival, Registered, read_alarm
+from gateway.explained import Explanation, Fault, Field, Reading, Verdict
 from gateway.twins import Twin, clock_flags
 from protocols.cloudevents import rfc3339
 from protocols.errors import FieldInvalid, MediaInvalid, ProtocolError
@@ -41,59 +41,6 @@ _INNER: dict[tuple[type[Struct], str], type[Struct]] = {
     **{(kind, "pos"): Position for kind in MEANINGS if "pos" in kind.__struct_fields__},
     (Receipt, "alarms"): AlarmStage,
 }
-
-
-class Verdict(StrEnum):
-    """What becomes of the bytes."""
-
-    ACCEPTED = "accepted"
-    SALVAGED = "salvaged"  # unreadable in parts: taken without them
-    UNREADABLE = "unreadable"  # nothing of an alarm can be read: the bytes are the alarm
-    REFUSED = "refused"
-
-
-class Field(Struct, frozen=True, kw_only=True):
-    """One key as it was sent. ``shown``: the value as a person reads it."""
-
-    name: str
-    value: Any
-    shown: str
-    unit: str
-    meaning: str
-
-
-class Problem(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: which field and value where it is one, and why."""
-
-    reason: str
-    detail: str
-    field: str | None = None
-    value: Any = None
-
-
-class Reading(Struct, frozen=True, kw_only=True):
-    """One message in the bytes. ``ignored``: keys that the contract does not know."""
-
-    verdict: Verdict
-    id: str | None
-    fields: list[Field]
-    ignored: list[str]
-    flags: tuple[str, ...]
-    problems: list[Problem]
-    effect: str
-
-
-class Explanation(Struct, frozen=True, kw_only=True):
-    """Topic and bytes, taken apart."""
-
-    topic: str
-    device: str | None
-    channel: str | None
-    lane: Lane | None
-    form: str
-    size: int
-    accepted: bool
-    messages: list[Reading]
 
 
 def explain(topic: str, payload: bytes, prefix: str) -> Explanation:
@@ -361,7 +308,7 @@ def _ignored(kind: type[Struct], keys: Any, path: str = "") -> Iterator[str]:
             yield from _ignored(inner, value, f"{path}{name}.")
 
 
-def _problems(keys: Any, kind: type[Struct]) -> Iterator[Problem]:
+def _problems(keys: Any, kind: type[Struct]) -> Iterator[Fault]:
     """Everything that is wrong with the keys: each wrong one is left out to find the next."""
     if not isinstance(keys, dict):
         return
@@ -374,18 +321,18 @@ def _problems(keys: Any, kind: type[Struct]) -> Iterator[Problem]:
         del left[name]
     for config in msgspec.structs.fields(kind):
         if config.required and config.name not in keys:
-            yield Problem(
+            yield Fault(
                 reason=FieldInvalid.reason,
                 detail=f"{config.name}: required key is missing",
                 field=config.name,
             )
 
 
-def _problem(error: ProtocolError) -> Problem:
+def _problem(error: ProtocolError) -> Fault:
     if isinstance(error, FieldInvalid):
-        return Problem(reason=error.reason, detail=str(error), field=error.field, value=error.value)
+        return Fault(reason=error.reason, detail=str(error), field=error.field, value=error.value)
     field = str(error).partition(":")[0] if isinstance(error, MediaInvalid) else None
-    return Problem(reason=error.reason, detail=str(error), field=field)
+    return Fault(reason=error.reason, detail=str(error), field=field)
 
 
 def _id(device: str, lane: Lane | None, numbered: Any) -> str | None:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from protocols.duty import UnitState
+
 
 class NoGraph(Exception):
     """There is nothing to search on, or not yet: why."""
@@ -31,7 +33,7 @@ class NearUnit(Struct, frozen=True, kw_only=True):
     """
 
     unit: str
-    state: str | None
+    state: UnitState | None
     available: bool
     seconds: float | None
     straight_m: float

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from gateway.grids import Grid
+
+MapDatum: TypeAlias = Literal["wgs84", "gcj02"]
 
 
 class MapAbout(Struct, frozen=True, kw_only=True):
@@ -16,7 +18,7 @@ class MapAbout(Struct, frozen=True, kw_only=True):
     """
 
     tiles: str | None
-    crs: Literal["wgs84", "gcj02"]
+    crs: MapDatum
     attribution: str
     stale_after_s: float
     grids: list[Grid]

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from gateway.images import Inspection
 from gateway.pictures import Deletion, Hold
+from protocols.model import MediaReason
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -37,7 +38,7 @@ class SendingView(Struct, frozen=True, kw_only=True):
 
     no: int
     device: str
-    reason: str | None
+    reason: MediaReason | None
     ref: str | None
     requested: bool
     asked: Asked | None

@@ -6,7 +6,7 @@ Times in ms since 1970 UTC. ``taken`` and ``sent`` are the device's, all others 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -39,7 +39,7 @@ class Sending(Struct, frozen=True, kw_only=True):
     no: int
     picture: str
     device: str
-    reason: str | None
+    reason: MediaReason | None
     ref: str | None
     taken: int | None
     w: int | None
@@ -73,10 +73,14 @@ class Deletion(Struct, frozen=True, kw_only=True):
     why: str
 
 
+Scope: TypeAlias = Literal["media", "alarm"]
+"""What can be held."""
+
+
 class Hold(Struct, frozen=True, kw_only=True):
     """That nothing is deleted of a picture (scope ``media``), or of an alarm (``alarm``)."""
 
-    scope: str
+    scope: Scope
     id: str
     t: int
     by: str

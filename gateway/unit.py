@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
@@ -33,10 +34,20 @@ class Instruction(Struct, frozen=True, kw_only=True):
         return None if self.lat is None or self.lon is None else (self.lat, self.lon)
 
 
+class ContradictionKind(StrEnum):
+    """What can contradict what."""
+
+    PARKED_MOVING = "parked_moving"
+    SCENE_FAR = "scene_far"
+    OFF_DRIVING = "off_driving"
+    EN_ROUTE_STILL = "en_route_still"
+    SILENT = "silent"
+
+
 class Contradiction(Struct, frozen=True, kw_only=True):
     """What does not fit what a unit has reported. ``device`` shows it, since that time (ms)."""
 
-    kind: str
+    kind: ContradictionKind
     device: str
     since: int
     facts: dict[str, Any] = {}

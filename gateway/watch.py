@@ -12,11 +12,19 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from gateway.contradictions import NEAR_M, PLACED, Kind, Still, follow, judge, resume, turn
+from gateway.contradictions import (
+    NEAR_M,
+    PLACED,
+    Still,
+    follow,
+    judge,
+    resume,
+    turn,
+)
 from gateway.grids import distance_m
 from gateway.journal.base import CommitFailed, Event, EventType
 from gateway.twins import Twins
-from gateway.unit import Contradiction, UnitRecord
+from gateway.unit import Contradiction, ContradictionKind, UnitRecord
 from gateway.units import Units, event_id
 from gateway.whereabouts import Sight, whereabouts
 
@@ -110,7 +118,8 @@ class Watch:
         twin = self._twins.find(device)
         heard = 0 if twin is None else twin.last_received_ms
         was_silent = any(
-            each.kind == Kind.SILENT and each.device == device for each in unit.contradictions
+            each.kind == ContradictionKind.SILENT and each.device == device
+            for each in unit.contradictions
         )  # before we were stopped: that we listen again does not end it
         return max(heard, 0 if was_silent else self._began, unit.bound_at)
 

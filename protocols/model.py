@@ -35,6 +35,7 @@ MAX_FIXES = 200
 MAX_CHUNK_BYTES = 8 * 1024
 
 DeviceKind: TypeAlias = Literal["vehicle_terminal", "body_camera", "alarm_box", "phone"]
+FixKind: TypeAlias = Literal[0, 2, 3]
 PositionSource: TypeAlias = Literal["gnss", "fixed", "cell"]
 AlarmKind: TypeAlias = Literal[
     "panic", "duress", "hold_up", "fire", "medical", "tamper", "man_down", "test",
@@ -54,6 +55,9 @@ DutyAct: TypeAlias = Literal[
 CameraHealth: TypeAlias = Literal[
     "ok", "covered", "dark", "blurred", "frozen", "moved", "lost", "none"
 ]
+Network: TypeAlias = Literal["5g", "4g", "wifi", "eth", "nbiot"]
+GnssHealth: TypeAlias = Literal["ok", "no_fix", "no_device"]
+ClockSource: TypeAlias = Literal["gnss", "ntp", "free"]
 MediaReason: TypeAlias = Literal["command", "alarm", "pre_alarm", "live", "periodic"]
 ReplyState: TypeAlias = Literal[
     "delivered", "shown", "accepted", "refused", "step", "done", "failed"
@@ -89,7 +93,7 @@ class Position(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     lat: Latitude
     lon: Longitude
-    fix: Literal[0, 2, 3]
+    fix: FixKind
     t: Millis | None = None
     alt: float | None = None
     spd: NonNegative | None = None
@@ -105,7 +109,7 @@ class Fix(Message, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
     lat: Latitude
     lon: Longitude
-    fix: Literal[0, 2, 3]
+    fix: FixKind
     alt: float | None = None
     spd: NonNegative | None = None
     hdg: Degrees | None = None
@@ -159,13 +163,13 @@ class Status(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     batt: Percent | None = None
     mains: bool | None = None
-    net: Literal["5g", "4g", "wifi", "eth", "nbiot"] | None = None
+    net: Network | None = None
     rssi: float | None = None
     temp: float | None = None
     disk: Percent | None = None
-    gnss: Literal["ok", "no_fix", "no_device"] | None = None
+    gnss: GnssHealth | None = None
     cam: CameraHealth | None = None
-    clock: Literal["gnss", "ntp", "free"] | None = None
+    clock: ClockSource | None = None
     spool: Count | None = None
     cfg: int | str | None = None
     fw: Text | None = None

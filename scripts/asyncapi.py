@@ -16,10 +16,10 @@ from msgspec import Struct
 
 from gateway.api.event_socket import QUIET_S
 from gateway.api.live import End, FrameView, Silence
-from gateway.api.openapi import as_json_schema
-from gateway.contradictions import Kind
+from gateway.api.schemas import as_json_schema
 from gateway.feeds.stream import HEARTBEAT_S
 from gateway.journal.base import FED_TYPES, EventType, StageChange
+from gateway.unit import ContradictionKind
 from protocols.cloudevents import CloudEvent, event_type
 from protocols.commands import ACTIONS, CommandState
 from protocols.duty import UnitState
@@ -83,7 +83,7 @@ UNIT: Json = {
 }
 CONTRADICTION: Json = {
     "unit": TEXT,
-    "kind": {"enum": [kind.value for kind in Kind]},
+    "kind": {"enum": [kind.value for kind in ContradictionKind]},
     "word": {"enum": ["begun", "ended"]},
     "state": UNIT_STATE,
     "since": {**WHOLE, "description": "ms. Since when it is so, by the gateway's clock."},

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gateway.explanation import Explanation, Reading
+    from gateway.explained import Explanation, Reading
 
 
 def explain(

@@ -36,13 +36,7 @@ _ACT = params.text("act", "Of this act: `alarm.accept`, say.")
 _TARGET = params.text("target", "Done to this: an alarm's id, say.")
 _FROM = params.moment("from", "At this time or later.", default=params.EARLIEST_MS)
 _TO = params.moment("to", "Before this time.", default=params.LATEST_MS)
-_BEFORE = params.integer(
-    "before",
-    "A cursor: what was done before it. `next` of the page before.",
-    default=params.MAX_CURSOR,
-    low=0,
-    high=params.MAX_CURSOR,
-)
+_BEFORE = params.before("what was done")
 _LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1000)
 
 log = structlog.get_logger()
@@ -73,6 +67,7 @@ class Acts:
                 method="GET",
                 path="/api/v1/audit",
                 handler=self.page,
+                name="list_audit",
                 summary="Who did what, when, from where, newest first.",
                 role=Role.ADMIN,
                 params=(_WHO, _ACT, _TARGET, _FROM, _TO, _BEFORE, _LIMIT),

@@ -21,20 +21,14 @@ ACTS = {"accept": Stage.ACCEPTED, "acknowledge": Stage.ACKNOWLEDGED, "close": St
 
 _STAGE = params.some_of(
     "stage",
-    "Stages, separated by commas; all if not given.",
+    "Stages; all if not given.",
     {stage.value: stage for stage in Stage},
 )
 _DEVICE = params.text("device", "Alarms of this device alone.")
-_BEFORE = params.integer(
-    "before",
-    "A cursor: alarms raised before it. `next` of the page before.",
-    default=params.MAX_CURSOR,
-    low=0,
-    high=params.MAX_CURSOR,
-)
+_BEFORE = params.before("alarms raised")
 _KIND = params.some_of(
     "kind",
-    "Kinds, separated by commas; all if not given.",
+    "Kinds; all if not given.",
     {kind: kind for kind in get_args(AlarmKind)},
 )
 _FROM = params.moment("from", "That came then or later.", default=params.EARLIEST_MS)
@@ -49,7 +43,7 @@ class AlarmView(Struct, frozen=True, kw_only=True):
     device: str
     boot: int
     seq: int
-    kind: str
+    kind: AlarmKind
     t: int
     received: int
     stage: Stage
@@ -100,6 +94,7 @@ class AlarmRoutes:
                 method="GET",
                 path="/api/v1/alarms",
                 handler=self.page,
+                name="list_alarms",
                 summary="Alarms, newest first.",
                 params=(_STAGE, _DEVICE, _KIND, _FROM, _TO, _BEFORE, _LIMIT),
                 answer=AlarmPage,
@@ -108,6 +103,7 @@ class AlarmRoutes:
                 method="GET",
                 path="/api/v1/alarms/{id}",
                 handler=self.show,
+                name="get_alarm",
                 summary="One alarm.",
                 answer=AlarmView,
             ),
@@ -116,6 +112,7 @@ class AlarmRoutes:
                     method="POST",
                     path=f"/api/v1/alarms/{{id}}/{act}",
                     handler=self.advance,
+                    name=f"{act}_alarm",
                     summary=f"The alarm is {stage}: the box shows it. Again changes nothing.",
                     role=Role.DISPATCHER,
                     body=Answer,

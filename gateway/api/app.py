@@ -10,7 +10,6 @@ from typing import cast
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.answered import AnsweredStore
@@ -59,6 +58,7 @@ from gateway.api.tickets import Tickets
 from gateway.api.units import UnitRoutes
 from gateway.api.web import add_page
 from gateway.audit import AuditLog
+from gateway.explained import Explanation
 from gateway.journal.base import Reader
 from gateway.registry import Registry
 
@@ -97,7 +97,7 @@ def make_app(
     custody: Custody,
     metrics: CollectorRegistry,
     condition: Callable[[], Condition],
-    explain: Callable[[str, bytes], Struct],
+    explain: Callable[[str, bytes], Explanation],
 ) -> web.Application:
     """All routes. ``condition`` says what keeps alarms from being taken now, if anything does.
 
@@ -140,6 +140,7 @@ def make_app(
             method="GET",
             path="/openapi.json",
             handler=openapi,
+            name="get_openapi",
             summary="This description.",
             role=None,
             media=("application/json",),
@@ -221,15 +222,33 @@ class Server:
         """One more connection; none that would take a file descriptor that alarms may need."""
         server = self._runner.server
         assert server is not None
-        return (
-            server() if len(server.connections) < most_connections() else _Refusal(self._refusals)
-        )
+        if len(server.connections) >= most_connections():
+            return _Refusal(self._refusals)
+        loop = asyncio.get_running_loop()
+        return _Speaker(server, loop=loop, access_log=None)  # type: ignore[arg-type]
 
     @property
     def url(self) -> str:
         """Where it answers."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+
+class _Speaker(web.RequestHandler):
+    """One connection. What is no HTTP is answered with a problem too, and closed."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        told = super().handle_error(request, status, exc, message)
+        why = " ".join((message or told.reason or "").split())
+        answer = Problem(told.status, f"the request cannot be read: {why}").response()
+        answer.force_close()
+        return answer
 
 
 class _Refusal(asyncio.Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -37,18 +38,12 @@ from protocols.native.topics import check_device_id
 
 _STATE = params.some_of(
     "state",
-    "States, separated by commas; all if not given.",
+    "States; all if not given.",
     {state.value: state for state in CommandState},
 )
 _DEVICE = params.text("device", "Commands to this device alone.")
 _GROUP = params.text("group", "Those that were ordered together.")
-_BEFORE = params.integer(
-    "before",
-    "A cursor: commands created before it. `next` of the page before.",
-    default=params.MAX_CURSOR,
-    low=0,
-    high=params.MAX_CURSOR,
-)
+_BEFORE = params.before("commands created")
 _LIMIT = params.integer("limit", "How many commands at most.", default=100, low=1, high=1000)
 _BEYOND = params.integer(
     "beyond",
@@ -61,6 +56,9 @@ _WAIT_S = params.integer("wait_s", "How long to wait at most.", default=0, low=0
 
 ORDERED = sorted(set(ACTIONS) - {"cancel"})
 """The actions that can be ordered here; a command is cancelled under its own path."""
+
+MOMENTS = [*(state.value for state in CommandState), "step", "overdue"]
+"""What an entry of a timeline can say."""
 
 EXAMPLE = {"act": "locate", "args": {"seconds": 60}, "by": "desk 3"}
 
@@ -90,6 +88,23 @@ class GroupBody(OrderBody, frozen=True, kw_only=True, forbid_unknown_fields=True
     to: Target
 
 
+def _each(body: type[OrderBody], suffix: str) -> dict[str, type[Struct]]:
+    """The body of each action, with what that action takes: as programs want it described."""
+    found: dict[str, type[Struct]] = {}
+    for act in ORDERED:
+        kind, is_needed = ACTIONS[act], False
+        if act != "config":
+            is_needed = any(field.required for field in msgspec.structs.fields(kind))
+        args: Any = ("args", kind) if is_needed else ("args", kind, {})
+        name = "".join(word.title() for word in act.split("_")) + suffix
+        fields: list[Any] = [("act", Literal[act]), args]
+        found[act] = msgspec.defstruct(name, fields, bases=(body,), frozen=True, kw_only=True)
+    return found
+
+
+ORDERS, GROUP_ORDERS = _each(OrderBody, "Order"), _each(GroupBody, "GroupOrder")
+
+
 class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Who calls it back."""
 
@@ -104,7 +119,7 @@ class Moment(Struct, frozen=True, kw_only=True):
     """
 
     t: int
-    state: str
+    state: Annotated[str, Meta(extra_json_schema={"enum": MOMENTS})]
     device_t: int | None = None
     step: int | None = None
     by: str | None = None
@@ -120,13 +135,13 @@ class CommandView(Struct, frozen=True, kw_only=True):
 
     id: str
     device: str
-    act: str
+    act: Annotated[str, Meta(extra_json_schema={"enum": [*ACTIONS]})]
     args: dict[str, Any]
     t: int
     exp: int
     by: str | None
     group: str | None
-    target: dict[str, Any] | None
+    target: Target | None
     flags: tuple[str, ...]
     state: CommandState
     overdue: int | None
@@ -135,9 +150,10 @@ class CommandView(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, record: CommandRecord) -> CommandView:
         """The view of a record."""
-        alike = {name: getattr(record, name) for name in cls.__struct_fields__[:-2]}
+        seen = {name: getattr(record, name) for name in cls.__struct_fields__[:-2]}
+        seen["target"] = msgspec.convert(record.target, Target | None)
         overdue = record.overdue if record.state in HELD else None
-        return cls(timeline=timeline(record), overdue=overdue, **alike)
+        return cls(timeline=timeline(record), overdue=overdue, **seen)
 
 
 class CommandPage(Struct, frozen=True):
@@ -147,12 +163,19 @@ class CommandPage(Struct, frozen=True):
     next: int | None
 
 
+class LeftOut(Struct, frozen=True):
+    """A device that could not be addressed."""
+
+    device: str
+    why: str
+
+
 class GroupView(Struct, frozen=True):
     """Commands that were ordered together, and who could not be addressed, with why."""
 
     group: str | None
     commands: list[CommandView]
-    left_out: list[dict[str, str]]
+    left_out: list[LeftOut]
 
 
 def timeline(record: CommandRecord) -> list[Moment]:
@@ -166,7 +189,7 @@ def timeline(record: CommandRecord) -> list[Moment]:
     return sorted(moments, key=lambda moment: moment.t)
 
 
-class Checklists(Struct, frozen=True):
+class ChecklistList(Struct, frozen=True):
     """What goes with an instruction of each kind (`id`), if the order brings none of its own."""
 
     checklists: list[Checklist]
@@ -190,9 +213,11 @@ class CommandRoutes:
                 method="POST",
                 path="/api/v1/devices/{id}/commands",
                 handler=self.send,
+                name="send_command",
                 summary="Order something of a device. The key Idempotency-Key may stand for `id`.",
                 role=Role.DISPATCHER,
                 body=OrderBody,
+                bodies=("act", ORDERS),
                 act="command.send",
                 answer=CommandView,
                 status=201,
@@ -203,9 +228,11 @@ class CommandRoutes:
                 method="POST",
                 path="/api/v1/commands",
                 handler=self.send_to_all,
+                name="send_to_many",
                 summary="Order something of a unit, or of all units in a grid or around a place.",
                 role=Role.DISPATCHER,
                 body=GroupBody,
+                bodies=("act", GROUP_ORDERS),
                 act="command.send",
                 answer=GroupView,
                 status=201,
@@ -216,6 +243,7 @@ class CommandRoutes:
                 method="GET",
                 path="/api/v1/devices/{id}/commands",
                 handler=self.page,
+                name="list_device_commands",
                 summary="A device's commands, newest first.",
                 params=(_STATE, _GROUP, _BEFORE, _LIMIT),
                 answer=CommandPage,
@@ -224,6 +252,7 @@ class CommandRoutes:
                 method="GET",
                 path="/api/v1/commands",
                 handler=self.page,
+                name="list_commands",
                 summary="Commands, newest first.",
                 params=(_STATE, _DEVICE, _GROUP, _BEFORE, _LIMIT),
                 answer=CommandPage,
@@ -232,6 +261,7 @@ class CommandRoutes:
                 method="GET",
                 path="/api/v1/commands/{id}",
                 handler=self.show,
+                name="get_command",
                 summary="One command with its timeline; waits for news of it if asked to.",
                 params=(_BEYOND, _WAIT_S),
                 answer=CommandView,
@@ -240,6 +270,7 @@ class CommandRoutes:
                 method="POST",
                 path="/api/v1/commands/{id}/cancel",
                 handler=self.cancel,
+                name="cancel_command",
                 summary="Call a command back. Again changes nothing.",
                 role=Role.DISPATCHER,
                 body=CancelBody,
@@ -252,6 +283,7 @@ class CommandRoutes:
                 method="POST",
                 path="/api/v1/groups/{id}/cancel",
                 handler=self.cancel_group,
+                name="cancel_group",
                 summary="Call back all that was ordered together; what has ended stays as it is.",
                 role=Role.DISPATCHER,
                 body=CancelBody,
@@ -263,8 +295,9 @@ class CommandRoutes:
                 method="GET",
                 path="/api/v1/checklists",
                 handler=self.checklists,
+                name="list_checklists",
                 summary="The checklist of each kind of incident.",
-                answer=Checklists,
+                answer=ChecklistList,
             ),
         ]
 
@@ -313,7 +346,7 @@ class CommandRoutes:
         group = records[0].group if records else None
         left_out = records[0].left_out if records else addressed.left_out
         views = [CommandView.of(record) for record in records]
-        return json_answer(GroupView(group, views, list(left_out)), status=201)
+        return json_answer(GroupView(group, views, _left_out(left_out)), status=201)
 
     async def page(self, request: web.Request) -> web.Response:
         """A page."""
@@ -367,7 +400,7 @@ class CommandRoutes:
         records = [record for _, record in reversed(found)]
         after = await asyncio.gather(*(self._called_back(record, by) for record in records))
         views = [CommandView.of(record) for record in after]
-        return json_answer(GroupView(group, views, list(records[0].left_out)))
+        return json_answer(GroupView(group, views, _left_out(records[0].left_out)))
 
     async def _called_back(self, record: CommandRecord, by: str | None) -> CommandRecord:
         try:
@@ -377,7 +410,7 @@ class CommandRoutes:
 
     async def checklists(self, _: web.Request) -> web.Response:
         """All of them."""
-        return json_answer(Checklists([*self._commands.checklists.values()]))
+        return json_answer(ChecklistList([*self._commands.checklists.values()]))
 
     async def _command(self, request: web.Request) -> CommandRecord:
         command_id = request.match_info["id"]
@@ -396,6 +429,10 @@ def _chosen_id(request: web.Request, body: OrderBody) -> str | None:
         return checked_id(key)
     except FieldInvalid:  # a key may have characters that an id has not
         return f"key-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _left_out(found: Sequence[Mapping[str, str]]) -> list[LeftOut]:
+    return msgspec.convert(found, list[LeftOut])
 
 
 def _conflict(error: CommandExists | TooManyWaiting) -> Problem:

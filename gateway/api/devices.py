@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
@@ -15,26 +16,54 @@ from gateway.api.routes import Route, large_json_answer
 from gateway.api.track import FORMATS
 from gateway.journal.base import Reader
 from gateway.registry import Device, Registry
-from protocols.model import DeviceKind
+from protocols.model import DeviceKind, DutyReport, Fix, Presence, Status
 
-STATES = ("online", "stale", "offline", "revoked", "unregistered")
-MOST = 1_000_000
+DeviceState: TypeAlias = Literal["online", "stale", "offline", "revoked", "unregistered"]
+STATES: tuple[DeviceState, ...] = get_args(DeviceState)
 BREATH = 200
 """After so many the loop is let go: alarms come first."""
 
 _Q = params.text("q", "Its id, name or site has this in it, in any case of letters.", longest=64)
-_KIND = params.one_of("kind", "Of this kind; any if not given.", ("", *get_args(DeviceKind)))
-_STATE = params.one_of("state", "In this state; in any if not given.", ("", *STATES))
-_AFTER = params.text("after", "An id: devices beyond it. `next` of the page before.", longest=64)
-_LIMIT = params.integer(
-    "limit", "How many at most; all if not given.", default=MOST, low=1, high=MOST
-)
+_KIND = params.any_of("kind", "Of this kind; any if not given.", get_args(DeviceKind))
+_STATE = params.any_of("state", "In this state; in any if not given.", STATES)
+_AFTER = params.after("devices")
+_LIMIT = params.all_or("devices")
 _FROM = params.moment("from", "Fixes at or after this time.", default=params.EARLIEST_MS)
 _TO = params.moment("to", "Fixes before this time.", default=params.LATEST_MS)
 _FORMAT = params.one_of("format", "How the track is written.", tuple(FORMATS))
 
 SLICE_FIXES = 200
 """So many are written at a time: a few milliseconds of a thread."""
+
+
+class PositionNow(Fix, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest position, as it was sent, and when it came (ms, the gateway's clock)."""
+
+    received: int
+
+
+class StatusNow(Status, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest word on its health, as it was sent, and when it came."""
+
+    received: int
+
+
+class DutyNow(DutyReport, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest duty key, as it was sent, and when it came."""
+
+    received: int
+
+
+class Now(Struct, frozen=True, kw_only=True):
+    """What a device has last said."""
+
+    state: DeviceState
+    position: PositionNow | None
+    status: StatusNow | None
+    duty: DutyNow | None
+    presence: Presence | None
+    clock_offset_ms: int | None
+    last_received: int
 
 
 class DeviceView(Struct, frozen=True, kw_only=True):
@@ -46,18 +75,18 @@ class DeviceView(Struct, frozen=True, kw_only=True):
 
     id: str
     registered: bool
-    kind: str | None = None
+    kind: DeviceKind | None = None
     name: str = ""
     lat: float | None = None
     lon: float | None = None
     site: str = ""
     added_ms: int | None = None
     revoked: bool = False
-    state: str = "offline"
-    position: dict[str, Any] | None = None
-    status: dict[str, Any] | None = None
-    duty: dict[str, Any] | None = None
-    presence: dict[str, Any] | None = None
+    state: DeviceState = "offline"
+    position: PositionNow | None = None
+    status: StatusNow | None = None
+    duty: DutyNow | None = None
+    presence: Presence | None = None
     clock_offset_ms: int | None = None
     last_received: int | None = None
     missing: int | None = None
@@ -71,13 +100,23 @@ class DeviceView(Struct, frozen=True, kw_only=True):
         sent: dict[str, Any] | None = None,
     ) -> DeviceView:
         """The view of a device that is registered, has reported, or both."""
-        now = {key: value for key, value in (twin or {}).items() if key in cls.__struct_fields__}
+        now = {} if twin is None else msgspec.structs.asdict(msgspec.convert(twin, Now))
         if sent is not None:
             now["missing"] = sum(lane["missing"] for lane in sent.get("lanes", ()))
         if known is None:
             return cls(id=device, registered=False, **now)
         fields = {name: getattr(known, name) for name in Device.__struct_fields__}
         return cls(registered=True, **{**now, **fields})
+
+
+class DeviceCounts(Struct, frozen=True, kw_only=True):
+    """How many are in each state."""
+
+    online: int
+    stale: int
+    offline: int
+    revoked: int
+    unregistered: int
 
 
 class DeviceList(Struct, frozen=True):
@@ -89,7 +128,7 @@ class DeviceList(Struct, frozen=True):
 
     devices: list[DeviceView]
     next: str | None
-    counts: dict[str, int]
+    counts: DeviceCounts
 
 
 class DeviceRoutes:
@@ -108,6 +147,7 @@ class DeviceRoutes:
                 method="GET",
                 path="/api/v1/devices",
                 handler=self.overview,
+                name="list_devices",
                 summary="Devices, as registered and as they are now.",
                 params=(_Q, _KIND, _STATE, _AFTER, _LIMIT),
                 answer=DeviceList,
@@ -116,6 +156,7 @@ class DeviceRoutes:
                 method="GET",
                 path="/api/v1/devices/{id}",
                 handler=self.show,
+                name="get_device",
                 summary="One device, as registered and as it is now.",
                 answer=DeviceView,
             ),
@@ -123,6 +164,7 @@ class DeviceRoutes:
                 method="GET",
                 path="/api/v1/devices/{id}/track",
                 handler=self.track,
+                name="get_device_track",
                 summary="Where the device has been: every fix stored, by the device's times.",
                 params=(_FROM, _TO, _FORMAT),
                 media=tuple(written.content_type for written in FORMATS.values()),
@@ -143,7 +185,7 @@ class DeviceRoutes:
                 continue
             its_state = _state(about, twin)
             counts[its_state] += 1
-            if state in ("", its_state) and device > after and len(found) <= limit:
+            if state in (None, its_state) and device > after and len(found) <= limit:
                 found.append(device)
         views: list[DeviceView] = []
         for at, device in enumerate(found[:limit]):
@@ -152,7 +194,7 @@ class DeviceRoutes:
             sent = self._ledger.view(device)
             views.append(DeviceView.of(device, known.get(device), twins.get(device), sent))
         following = found[limit - 1] if len(found) > limit else None
-        return await large_json_answer(DeviceList(views, following, counts))
+        return await large_json_answer(DeviceList(views, following, DeviceCounts(**counts)))
 
     async def show(self, request: web.Request) -> web.Response:
         """One of them."""
@@ -188,14 +230,17 @@ class DeviceRoutes:
         return DeviceView.of(device, known, twin, self._ledger.view(device))
 
 
-def _is_sought(device: str, known: Device | None, sought: str | None, kind: str) -> bool:
-    if kind and (known is None or known.kind != kind):
+def _is_sought(device: str, known: Device | None, sought: str | None, kind: str | None) -> bool:
+    if kind is not None and (known is None or known.kind != kind):
         return False
     texts = (device,) if known is None else (device, known.name, known.site)
     return not sought or any(sought.casefold() in text.casefold() for text in texts)
 
 
-def _state(known: Device | None, twin: dict[str, Any] | None) -> str:
+def _state(known: Device | None, twin: dict[str, Any] | None) -> DeviceState:
     if known is None:
         return "unregistered"
-    return "revoked" if known.revoked else str((twin or {}).get("state", "offline"))
+    if known.revoked:
+        return "revoked"
+    state: DeviceState = (twin or {}).get("state", "offline")
+    return state

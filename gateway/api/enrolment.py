@@ -54,6 +54,7 @@ class EnrolmentRoutes:
                 method="POST",
                 path="/api/v1/devices",
                 handler=self.add,
+                name="register_device",
                 summary="Register a device, or one that was revoked anew: the answer has its"
                 " password, which is told this once.",
                 role=Role.ADMIN,
@@ -69,6 +70,7 @@ class EnrolmentRoutes:
                 method="POST",
                 path="/api/v1/devices/{id}/revoke",
                 handler=self.revoke,
+                name="revoke_device",
                 summary="Let a device connect no more; its connection ends now, what it has"
                 " reported stays. Again changes nothing.",
                 role=Role.ADMIN,

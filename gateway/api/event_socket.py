@@ -46,6 +46,7 @@ class EventSocketRoutes:
                 method="GET",
                 path="/api/v1/events/socket",
                 handler=self.follow,
+                name="follow_events",
                 summary="A WebSocket: events as they are committed, each with its cursor.",
                 params=(_AFTER, TYPES),
                 status=101,

@@ -13,11 +13,11 @@ from gateway.past import ROW_TYPES, Past, first_stored, newest
 from protocols.cloudevents import CloudEvent, event_type
 from protocols.errors import FieldInvalid
 
-TYPES = params.some_of(
-    "types",
-    "Types of events, separated by commas, by short or full name; all if not given.",
-    {**FEED_NAMES, **{event_type(name): kind for name, kind in FEED_NAMES.items()}},
-)
+_NAMES = {**FEED_NAMES, **{event_type(name): kind for name, kind in FEED_NAMES.items()}}
+EVENT_NAMES = tuple(_NAMES)
+"""Short and full ones."""
+
+TYPES = params.some_of("types", "Types of events, by short or full name; all if not given.", _NAMES)
 _AFTER = params.integer(
     "after", "A cursor: events beyond it.", default=0, low=0, high=params.MAX_CURSOR
 )
@@ -61,6 +61,7 @@ class Events:
                 method="GET",
                 path="/api/v1/events",
                 handler=self.pull,
+                name="list_events",
                 summary="Events beyond a cursor, in the order of their commits.",
                 params=(_AFTER, _LAST, _FROM, _TO, TYPES, _LIMIT),
                 answer=EventPage,
@@ -69,6 +70,7 @@ class Events:
                 method="GET",
                 path="/api/v1/events/stream",
                 handler=self.stream,
+                name="stream_events",
                 summary="Events as they are committed: id is the cursor, event the type, "
                 "data the CloudEvent. Last-Event-ID resumes.",
                 params=(_STREAM_AFTER, TYPES),

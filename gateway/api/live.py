@@ -152,6 +152,7 @@ class LiveRoutes:
                 method="POST",
                 path="/api/v1/devices/{id}/snapshot",
                 handler=self.snapshot,
+                name="take_snapshot",
                 summary="A picture taken after this request, or why there is none; never an older"
                 " one. With `Accept: application/json` what is known of it, without its bytes.",
                 role=Role.DISPATCHER,
@@ -164,6 +165,7 @@ class LiveRoutes:
             Route(
                 path=f"{live}.mjpeg",
                 handler=self.mjpeg,
+                name="watch_mjpeg",
                 summary="Live pictures, as a browser's <img> shows them.",
                 media=("multipart/x-mixed-replace",),
                 **watching,
@@ -171,6 +173,7 @@ class LiveRoutes:
             Route(
                 path=live,
                 handler=self.websocket,
+                name="watch_live",
                 summary="Live pictures through a WebSocket: what is known of each as text, then"
                 " its bytes; and word when none come.",
                 **watching,
@@ -179,6 +182,7 @@ class LiveRoutes:
                 method="POST",
                 path=f"{live}/ticket",
                 handler=self.ticket,
+                name="create_live_ticket",
                 summary="A ticket with which a page can show the device's live pictures, once.",
                 role=Role.DISPATCHER,
                 answer=Ticket,

@@ -6,18 +6,38 @@ import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from importlib import metadata
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
+from msgspec import Struct
 
+from gateway.api.commands import MOMENTS
+from gateway.api.devices import DeviceState
+from gateway.api.events import EVENT_NAMES
 from gateway.api.idempotency import KEY
 from gateway.api.params import Param
 from gateway.api.problems import CONTENT_TYPE
+from gateway.api.records import COUNTED
 from gateway.api.routes import COOKIE, Route
+from gateway.api.schemas import PREFIX, Json, Names, always_sent, reference
+from gateway.api.track import FORMATS
+from gateway.map_views import MapDatum
+from gateway.pictures import Scope
 from protocols.commands import ACTIONS
-from protocols.model import DeviceId, Sha256
-
-Json = dict[str, Any]
+from protocols.model import (
+    AlarmKind,
+    CameraHealth,
+    ClockSource,
+    DeviceId,
+    DeviceKind,
+    DutyAct,
+    FixKind,
+    GnssHealth,
+    MediaReason,
+    Network,
+    PositionSource,
+    Sha256,
+)
 
 ABOUT = (
     "What field devices report, and what is ordered of them. Times are ms since 1970 UTC unless"
@@ -50,7 +70,7 @@ _MOVED = {
     "checklists": "commands",
 }
 
-IDS: Mapping[str, tuple[Any, str]] = {
+IDS: Mapping[str, tuple[Any, str | int]] = {
     "devices": (DeviceId, "car-007"),
     "units": (DeviceId, "car-007"),
     "media": (Sha256, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"),
@@ -58,7 +78,7 @@ IDS: Mapping[str, tuple[Any, str]] = {
     "commands": (str, "c-1"),
     "groups": (str, "g-1"),
     "map": (str, "map.json"),
-    "quarantine": (str, "1"),
+    "quarantine": (int, 1),
 }
 """What stands in a path as ``{id}``, by the word before it, and an example."""
 
@@ -71,6 +91,7 @@ ERRORS: Mapping[int, str] = {
     409: "It cannot be done as things are, or the key or id stands for another request.",
     410: "It was deleted; `deleted` says by whom, and why.",
     413: "The body is larger than 64 KiB.",
+    415: "The body is not `application/json`.",
     422: "It can be read, and makes no sense.",
     426: "A WebSocket is served here.",
     429: "Too many wait already.",
@@ -80,18 +101,86 @@ ERRORS: Mapping[int, str] = {
     504: "The device did not answer in time.",
 }
 
-_PROBLEM: Json = {
-    "title": "Problem",
-    "type": "object",
-    "description": "RFC 9457; further members carry facts, such as parameter and value.",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
+OURS: Mapping[str, Json] = {
+    "Problem": {
+        "title": "Problem",
+        "type": "object",
+        "description": "RFC 9457. Further members carry facts: which device it is of, say.",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "A sentence for people."},
+            "parameter": {"type": "string", "description": "The parameter or key that is wrong."},
+            "value": {"description": "What it was."},
+            "why": {"type": "string", "description": "A word for programs."},
+        },
+        "required": ["type", "title", "status", "detail"],
+        "additionalProperties": True,
     },
-    "required": ["type", "title", "status", "detail"],
+    "FeatureCollection": {
+        "title": "FeatureCollection",
+        "type": "object",
+        "description": "GeoJSON (RFC 7946).",
+        "properties": {
+            "type": {"const": "FeatureCollection"},
+            "features": {"type": "array", "items": {"$ref": PREFIX + "Feature"}},
+        },
+        "required": ["type", "features"],
+        "additionalProperties": True,
+    },
+    "Feature": {
+        "title": "Feature",
+        "type": "object",
+        "properties": {
+            "type": {"const": "Feature"},
+            "id": {"type": "string"},
+            "geometry": {"$ref": PREFIX + "Geometry"},
+            "properties": {"type": "object", "additionalProperties": True},
+        },
+        "required": ["type", "geometry", "properties"],
+        "additionalProperties": True,
+    },
+    "Geometry": {
+        "title": "Geometry",
+        "type": "object",
+        "properties": {"type": {"type": "string"}, "coordinates": {"type": "array", "items": {}}},
+        "required": ["type", "coordinates"],
+    },
+    "Document": {
+        "title": "Document",
+        "type": "object",
+        "description": "JSON that is described elsewhere: OpenAPI, or docs/map.md.",
+        "additionalProperties": True,
+    },
 }
+"""Schemas that no type of ours stands for."""
+
+_LITERALS: Mapping[str, Any] = {
+    "AlarmKind": AlarmKind,
+    "CameraHealth": CameraHealth,
+    "ClockSource": ClockSource,
+    "DeviceKind": DeviceKind,
+    "DeviceState": DeviceState,
+    "DutyAct": DutyAct,
+    "FixKind": FixKind,
+    "GnssHealth": GnssHealth,
+    "MapDatum": MapDatum,
+    "MediaReason": MediaReason,
+    "Network": Network,
+    "PositionSource": PositionSource,
+    "Scope": Scope,
+}
+ENUMS: Mapping[str, Sequence[Any]] = {
+    **{name: get_args(kind) for name, kind in _LITERALS.items()},
+    "Action": tuple(ACTIONS),
+    "EventName": EVENT_NAMES,
+    "LedgerFinding": COUNTED,
+    "MomentState": MOMENTS,
+    "TrackFormat": tuple(FORMATS),
+}
+"""What an enum is called that has no type of its own, by its values."""
+
 _ETAG: Json = {
     "description": "Send it as If-None-Match: 304 if nothing has changed.",
     "schema": {"type": "string"},
@@ -100,49 +189,47 @@ _ETAG: Json = {
 
 def describe(routes: Sequence[Route]) -> Json:
     """The document."""
-    types = [kind for route in routes for kind in (route.body, route.answer) if kind is not None]
-    kinds = [*types, str, *(kind for kind, _ in IDS.values()), *ACTIONS.values()]
-    schemas, components = msgspec.json.schema_components(
-        kinds, ref_template="#/components/schemas/{name}"
-    )
+    answers = [route.answer for route in routes if route.answer is not None]
+    bodies: list[type[Struct]] = []
+    for route in routes:
+        bodies += [route.body] if route.body is not None and route.bodies is None else []
+        bodies += [] if route.bodies is None else route.bodies[1].values()
+    kinds: list[Any] = [str, int, *(kind for kind, _ in IDS.values()), *answers, *bodies]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=PREFIX + "{name}")
     by_type = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
-    document: Json = as_json_schema(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "Fieldgate",
-                "version": metadata.version("fieldgate"),
-                "description": ABOUT,
-                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    asked = always_sent(bodies)
+    for name, keys in always_sent(answers).items():
+        if keys and name not in asked:
+            components[name]["required"] = list(keys)
+    names = Names(components, ENUMS)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Fieldgate",
+            "version": metadata.version("fieldgate"),
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "paths": names.mended(paths),
+        "components": {
+            "schemas": {**names.components, **OURS},
+            "responses": {f"Problem{status}": _problem(status) for status in ERRORS},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
             },
-            "servers": [{"url": "/"}],
-            "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
-            "paths": paths,
-            "components": {
-                "schemas": {**components, "Problem": _PROBLEM},
-                "responses": {f"Problem{status}": _problem(status) for status in ERRORS},
-                "securitySchemes": {
-                    "token": {"type": "http", "scheme": "bearer"},
-                    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
-                    "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
-                },
-            },
-        }
-    )
-    return document
-
-
-def operation_id(route: Route) -> str:
-    """Its name for clients that are generated: ``post_alarms_id_accept``."""
-    words = re.findall(r"[A-Za-z0-9]+", route.path.removeprefix("/api/v1"))
-    return "_".join((route.method.lower(), *words))
+        },
+    }
 
 
 def _operation(route: Route, by_type: dict[int, Json]) -> Json:
-    content: Json = {media: {"schema": _bytes_or_text(media)} for media in route.media}
+    content: Json = {media: {"schema": _media(media)} for media in route.media}
     if route.answer is not None:
         content["application/json"] = {"schema": by_type[id(route.answer)]}
     headers: Json = {"ETag": _ETAG} if route.method == "GET" and route.answer is not None else {}
@@ -164,7 +251,7 @@ def _operation(route: Route, by_type: dict[int, Json]) -> Json:
         },
     }
     operation: Json = {
-        "operationId": operation_id(route),
+        "operationId": route.name,
         "tags": [_tag(route)],
         "summary": route.summary,
         "parameters": _parameters(route, by_type),
@@ -178,6 +265,10 @@ def _operation(route: Route, by_type: dict[int, Json]) -> Json:
         if route.ticket is not None:
             operation["security"].append({"ticket": []})
         operation["description"] = f"Role: {route.role}."
+    if route.method == "POST" and not route.takes_key:
+        said = operation.get("description", "")
+        why = "No Idempotency-Key: its answer is a secret, and not kept."
+        operation["description"] = f"{said} {why}".strip()
     return operation
 
 
@@ -216,7 +307,14 @@ def _param(param: Param[Any], where: str) -> Json:
 def _body(route: Route, by_type: dict[int, Json]) -> Json:
     assert route.body is not None
     is_needed = any(field.required for field in msgspec.structs.fields(route.body))
-    media: Json = {"schema": by_type[id(route.body)]}
+    if route.bodies is None:
+        media: Json = {"schema": by_type[id(route.body)]}
+    else:
+        key, kinds = route.bodies
+        mapping = {word: by_type[id(kind)]["$ref"] for word, kind in kinds.items()}
+        choice = [{"$ref": each} for each in mapping.values()]
+        told_by = {"propertyName": key, "mapping": mapping}
+        media = {"schema": {"oneOf": choice, "discriminator": told_by}}
     if route.example is not None:
         media["example"] = route.example
     return {"required": is_needed, "content": {"application/json": media}}
@@ -232,30 +330,20 @@ def _problems_of(route: Route) -> list[int]:
     if "{" in route.path:
         found.add(404)
     if route.body is not None:
-        found.add(413)
+        found |= {413, 415}
     if route.takes_key:
         found |= {400, 409}
     return sorted(found)
 
 
 def _problem(status: int) -> Json:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": ERRORS[status], "content": {CONTENT_TYPE: {"schema": schema}}}
+    content = {CONTENT_TYPE: {"schema": reference("Problem")}}
+    return {"description": ERRORS[status], "content": content}
 
 
-def _bytes_or_text(media: str) -> Json:
+def _media(media: str) -> Json:
+    """What stands in an answer of that type."""
     if media.endswith("json"):
-        return {"type": "object"}
-    return {"type": "string"} if media.startswith("text/") else {}
-
-
-def as_json_schema(value: Any) -> Any:
-    r"""The same with patterns as JSON Schema has them: for ``\Z`` it has ``$``."""
-    if isinstance(value, dict):
-        return {
-            name: each.replace(r"\Z", "$")
-            if name == "pattern" and isinstance(each, str)
-            else as_json_schema(each)
-            for name, each in value.items()
-        }
-    return [as_json_schema(each) for each in value] if isinstance(value, list) else value
+        return reference("FeatureCollection" if "geo" in media else "Document")
+    is_text = media.startswith("text/")
+    return {"type": "string"} if is_text else {"type": "string", "format": "binary"}

@@ -19,13 +19,17 @@ _WHOLE = re.compile(r"-?[0-9]{1,40}")
 MAX_CURSOR = 2**53 - 1
 """The largest that every reader of JSON takes for what it is."""
 
+MOST = 1_000_000
+"""So many entries has a list that is answered whole."""
+
 EARLIEST_MS, LATEST_MS = -(2**63), 2**63 - 1
 
 
 class Param(Struct, Generic[T], frozen=True, kw_only=True):
     """One query parameter. ``parse`` raises ValueError saying what is due.
 
-    ``needed``: it has no default; a request without it is refused.
+    ``needed``: it has no default; a request without it is refused. ``several``: it may be given
+    again and again, which is the same as once with commas.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Param(Struct, Generic[T], frozen=True, kw_only=True):
     parse: Callable[[str], T]
     default: T
     needed: bool = False
+    several: bool = False
 
     def read(self, request: web.Request) -> T:
         """Its value in this request; raise FieldInvalid if it has none."""
@@ -42,6 +47,8 @@ class Param(Struct, Generic[T], frozen=True, kw_only=True):
             if self.needed:
                 raise FieldInvalid(self.name, "is needed")
             return self.default
+        if self.several:
+            text = ",".join(request.query.getall(self.name))
         try:
             return self.parse(text)
         except ValueError as error:
@@ -107,9 +114,9 @@ def text(name: str, about: str, *, longest: int | None = None) -> Param[str | No
     return Param(name=name, about=about, schema=schema, parse=parse, default=None)
 
 
-def fixed(name: str, about: str, word: str) -> Param[str]:
+def fixed(name: str, about: str) -> Param[str]:
     """A word that must be there; which one is not looked at."""
-    schema = {"type": "string", "enum": [word]}
+    schema = {"type": "string"}
     return Param(name=name, about=about, schema=schema, parse=str, default="", needed=True)
 
 
@@ -141,6 +148,34 @@ def moment_ms(text: str) -> int:
     return millis
 
 
+def before(about: str) -> Param[int]:
+    """A number, newest first: what comes before it."""
+    return Param(
+        name="before",
+        about=f"A cursor: {about} before it. `next` of the page before.",
+        schema={"type": "integer", "minimum": 0, "maximum": MAX_CURSOR},
+        parse=whole_number(0, MAX_CURSOR),
+        default=MAX_CURSOR,
+    )
+
+
+def after(about: str) -> Param[str | None]:
+    """An id, in their order: what comes behind it."""
+    about = f"An id: {about} beyond it. `next` of the page before."
+    return text("after", about, longest=64)
+
+
+def all_or(about: str) -> Param[int]:
+    """How many at most, where a list may be had whole."""
+    return Param(
+        name="limit",
+        about=f"How many {about} at most; all if not given.",
+        schema={"type": "integer", "minimum": 1, "maximum": MOST},
+        parse=whole_number(1, MOST),
+        default=MOST,
+    )
+
+
 def one_of(name: str, about: str, choices: tuple[str, ...]) -> Param[str]:
     """One of a few words; the first is the default."""
 
@@ -153,8 +188,15 @@ def one_of(name: str, about: str, choices: tuple[str, ...]) -> Param[str]:
     return Param(name=name, about=about, schema=schema, parse=parse, default=choices[0])
 
 
+def any_of(name: str, about: str, choices: tuple[str, ...]) -> Param[str | None]:
+    """One of a few words, or none."""
+    known = one_of(name, about, choices)
+    schema = {"type": "string", "enum": list(choices)}
+    return Param(name=name, about=about, schema=schema, parse=known.parse, default=None)
+
+
 def some_of(name: str, about: str, words: Mapping[str, T]) -> Param[frozenset[T] | None]:
-    """Some of a few words, separated by commas; all of them if it is not given."""
+    """Some of a few words, one each time or separated by commas; all if it is not given."""
 
     def parse(text: str) -> frozenset[T]:
         for word in text.split(","):
@@ -162,6 +204,5 @@ def some_of(name: str, about: str, words: Mapping[str, T]) -> Param[frozenset[T]
                 raise ValueError(f"{word!r} is none of {', '.join(words)}")
         return frozenset(words[word] for word in text.split(","))
 
-    one = "|".join(re.escape(word) for word in words)
-    schema = {"type": "string", "pattern": f"^({one})(,({one}))*$"}
-    return Param(name=name, about=about, schema=schema, parse=parse, default=None)
+    schema = {"type": "array", "items": {"type": "string", "enum": list(words)}}
+    return Param(name=name, about=about, schema=schema, parse=parse, default=None, several=True)

@@ -17,7 +17,7 @@ from gateway.looks import Drawn, NearUnit
 from gateway.map_views import MapAbout, Update
 from gateway.order import Addressed, Order, Target
 from gateway.picture_view import PictureAbout, PictureEntry
-from gateway.pictures import Hold, Original, Query
+from gateway.pictures import Hold, Original, Query, Scope
 from gateway.registry import Configuration, Device
 from gateway.reports.figures import Report
 from protocols.cloudevents import CloudEvent
@@ -246,7 +246,7 @@ class Custody(Protocol):
     """What keeps pictures from being deleted."""
 
     async def hold(
-        self, scope: str, identity: str, *, by: str, note: str | None, media: Sequence[str] = ()
+        self, scope: Scope, identity: str, *, by: str, note: str | None, media: Sequence[str] = ()
     ) -> None:
         """Nothing is deleted of a picture, or of an alarm, from now on."""
 

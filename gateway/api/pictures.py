@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -24,6 +24,7 @@ from gateway.pictures import (
     PictureIncomplete,
     PictureUnknown,
     Query,
+    Scope,
     Sending,
     ThumbnailMissing,
 )
@@ -36,17 +37,40 @@ SHOWN_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", 
 _DEVICE = params.text("device", "Pictures of this device alone.")
 _ALARM = params.text("alarm", "Of this alarm: the id that they were sent with.")
 _COMMAND = params.text("command", "For this command.")
-_REASON = params.one_of("reason", "For this reason; any if not given.", ("", *WORTH))
+_REASON = params.any_of("reason", "For this reason; any if not given.", tuple(WORTH))
 _SINCE = params.moment("from", "That began to come then or later.", default=params.EARLIEST_MS)
 _UNTIL = params.moment("to", "That began to come before.", default=params.LATEST_MS)
-_BEFORE = params.integer(
-    "before",
-    "A number: what began to come before it. `next` of the page before.",
-    default=params.MAX_CURSOR,
-    low=0,
-    high=params.MAX_CURSOR,
-)
+_BEFORE = params.before("what began to come")
 _LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1000)
+
+
+def _place(hold: Hold) -> tuple[int, str]:
+    """Where it stands in the list."""
+    return hold.t, f"{hold.scope}:{hold.id}"
+
+
+def _cursor(hold: Hold) -> str:
+    time, name = _place(hold)
+    return f"{time}:{name}"
+
+
+def _place_of(cursor: str) -> tuple[int, str]:
+    time, _, name = cursor.partition(":")
+    if not (time.isascii() and time.isdigit() and len(time) < 20):
+        raise ValueError("must be `next` of the page before")
+    return int(time), name
+
+
+_SCOPE = params.any_of("scope", "Of this kind; of either if not given.", get_args(Scope))
+_HELD_BY = params.text("by", "By this one's order.")
+_AFTER: params.Param[tuple[int, str] | None] = params.Param(
+    name="after",
+    about="A cursor: what was held after it. `next` of the page before.",
+    schema={"type": "string", "pattern": "^[0-9]{1,19}(:.*)?$"},
+    parse=_place_of,
+    default=None,
+)
+_HOLDS = params.all_or("holds")
 
 T = TypeVar("T")
 
@@ -66,16 +90,17 @@ class HoldOrder(Struct, frozen=True):
 
 
 class HoldList(Struct, frozen=True):
-    """All that is held, the oldest first."""
+    """What is held, the oldest first; give ``next`` as ``after`` for newer ones."""
 
     holds: list[Hold]
+    next: str | None
 
 
 class HoldAnswer(Struct, frozen=True):
     """What is held, or not any more."""
 
     held: bool
-    scope: str
+    scope: Scope
     id: str
 
 
@@ -94,6 +119,7 @@ class PictureRoutes:
                 method="GET",
                 path="/api/v1/media",
                 handler=self.page,
+                name="list_media",
                 summary="Pictures as they were sent, newest first.",
                 params=(_DEVICE, _ALARM, _COMMAND, _REASON, _SINCE, _UNTIL, _BEFORE, _LIMIT),
                 answer=PicturePage,
@@ -102,6 +128,7 @@ class PictureRoutes:
                 method="GET",
                 path="/api/v1/media/{id}",
                 handler=self.picture,
+                name="get_media",
                 summary="A picture's bytes, by the SHA-256 of the whole, which is checked.",
                 media=("application/octet-stream", *sorted(SHOWN_TYPES)),
                 problems=(410,),
@@ -110,6 +137,7 @@ class PictureRoutes:
                 method="GET",
                 path="/api/v1/media/{id}/about",
                 handler=self.about,
+                name="get_media_about",
                 summary="All that is known of a picture: who sent it, when, why, what it is.",
                 answer=PictureAbout,
             ),
@@ -117,6 +145,7 @@ class PictureRoutes:
                 method="GET",
                 path="/api/v1/media/{id}/thumbnail",
                 handler=self.thumbnail,
+                name="get_media_thumbnail",
                 summary="A small picture of it, upright, without its metadata.",
                 media=("image/jpeg",),
                 problems=(410,),
@@ -125,7 +154,9 @@ class PictureRoutes:
                 method="GET",
                 path="/api/v1/holds",
                 handler=self.holds,
+                name="list_holds",
                 summary="Pictures and alarms of which nothing is deleted, by whose order and why.",
+                params=(_SCOPE, _HELD_BY, _AFTER, _HOLDS),
                 answer=HoldList,
             ),
             *(
@@ -133,6 +164,7 @@ class PictureRoutes:
                     method=method,
                     path=f"/api/v1/{scope}/{{id}}/hold",
                     handler=handler,
+                    name=f"{verb}_{noun}",
                     summary=summary,
                     role=Role.ADMIN,
                     body=HoldOrder,
@@ -164,7 +196,7 @@ class PictureRoutes:
         query = Query(
             device=_DEVICE.read(request),
             ref=alarm if command is None else command,
-            reason=_REASON.read(request) or None,
+            reason=_REASON.read(request),
             since_ms=None if since_ms == params.EARLIEST_MS else since_ms,
             until_ms=None if until_ms == params.LATEST_MS else until_ms,
         )
@@ -204,9 +236,19 @@ class PictureRoutes:
             body=data, content_type="image/jpeg", headers=_headers(f"{picture}-thumbnail")
         )
 
-    async def holds(self, _: web.Request) -> web.Response:
-        """All of them."""
-        return json_answer(HoldList(await self._custody.holds()))
+    async def holds(self, request: web.Request) -> web.Response:
+        """All of them, or a page of those that were looked for."""
+        scope, by, limit = _SCOPE.read(request), _HELD_BY.read(request), _HOLDS.read(request)
+        after = _AFTER.read(request)
+        found = [
+            hold
+            for hold in sorted(await self._custody.holds(), key=_place)
+            if scope in (None, hold.scope)
+            and by in (None, hold.by)
+            and (after is None or _place(hold) > after)
+        ]
+        following = _cursor(found[limit - 1]) if len(found) > limit else None
+        return await large_json_answer(HoldList(found[:limit], following))
 
     async def hold_picture(self, request: web.Request) -> web.Response:
         """Delete it no more."""
@@ -234,7 +276,7 @@ class PictureRoutes:
         """Its pictures may be deleted again."""
         return await self._release("alarm", request.match_info["id"], request)
 
-    async def _release(self, scope: str, identity: str, request: web.Request) -> web.Response:
+    async def _release(self, scope: Scope, identity: str, request: web.Request) -> web.Response:
         order = await body_of(request, HoldOrder)
         if not await self._custody.release(scope, identity, by=order.by, note=order.note):
             raise Problem(404, f"{scope} {identity} is not held")

@@ -38,6 +38,7 @@ class PlaybackRoutes:
                 method="GET",
                 path="/api/v1/playback",
                 handler=self.play,
+                name="get_playback",
                 summary="All that stood on the map in a time that has passed; see map.md.",
                 params=(_FROM, _TO, _STEP),
                 media=(MEDIA,),

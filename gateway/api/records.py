@@ -14,10 +14,11 @@ from gateway.api import params
 from gateway.api.parts import Ledger
 from gateway.api.problems import Problem
 from gateway.api.routes import Route, json_answer, large_json_answer
+from gateway.explained import Explanation
 from gateway.journal.base import Quarantined, Reader
 from protocols.cloudevents import finite
+from protocols.model import Lane
 
-MOST = 1_000_000
 BREATH = 200
 """After so many devices the loop is let go: alarms come first."""
 
@@ -26,19 +27,45 @@ COUNTED = ("missing", "duplicates", "conflicts", "refused", "given_up")
 _DEVICE = params.text("device", "This device alone.")
 _REASON = params.text("reason", "What was refused for this reason alone.")
 _Q = params.text("q", "Devices whose id has this in it, in any case of letters.", longest=64)
-_WITH = params.one_of("with", "Devices that have any of these; all if not given.", ("", *COUNTED))
-_AFTER = params.text("after", "An id: devices beyond it. `next` of the page before.", longest=64)
-_DEVICES = params.integer(
-    "limit", "How many devices at most; all if not given.", default=MOST, low=1, high=MOST
-)
-_BEFORE = params.integer(
-    "before",
-    "A number: what was refused before it. `next` of the page before.",
-    default=params.MAX_CURSOR,
-    low=0,
-    high=params.MAX_CURSOR,
-)
+_WITH = params.any_of("with", "Devices that have any of these; all if not given.", COUNTED)
+_AFTER = params.after("devices")
+_DEVICES = params.all_or("devices")
+_BEFORE = params.before("what was refused")
 _LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1000)
+
+
+class LaneLedger(Struct, frozen=True, kw_only=True):
+    """One boot's lane: up to ``held_to`` there is no gap; ``ranges``: the first 100 gaps."""
+
+    boot: int
+    lane: Lane
+    held_to: int
+    highest: int
+    missing: int
+    ranges: list[tuple[int, int]]
+    given_up: int
+
+
+class DeviceLedger(Struct, frozen=True, kw_only=True):
+    """What of a device's messages is held, and what came twice, in other words, or not at all."""
+
+    device: str
+    duplicates: int
+    conflicts: int
+    refused: int
+    given_up: int
+    lanes: list[LaneLedger]
+
+
+class LedgerTotals(Struct, frozen=True, kw_only=True):
+    """The sums over all devices."""
+
+    held: int
+    missing: int
+    duplicates: int
+    conflicts: int
+    refused: int
+    given_up: int
 
 
 class LedgerView(Struct, frozen=True):
@@ -47,8 +74,8 @@ class LedgerView(Struct, frozen=True):
     ``next``: what to give as ``after`` for the following devices; null at the end.
     """
 
-    devices: list[dict[str, Any]]
-    totals: dict[str, int]
+    devices: list[DeviceLedger]
+    totals: LedgerTotals
     next: str | None = None
 
 
@@ -63,14 +90,14 @@ class QuarantineView(Struct, frozen=True):
     """What was refused, and what its bytes say field by field, as `fieldgate explain` has it."""
 
     item: Quarantined
-    explanation: dict[str, Any]
+    explanation: Explanation
 
 
 class RecordRoutes:
     """Reading what was kept. ``explain``: what bytes on a topic say."""
 
     def __init__(
-        self, reader: Reader, ledger: Ledger, explain: Callable[[str, bytes], Struct]
+        self, reader: Reader, ledger: Ledger, explain: Callable[[str, bytes], Explanation]
     ) -> None:
         self._reader = reader
         self._ledger = ledger
@@ -83,6 +110,7 @@ class RecordRoutes:
                 method="GET",
                 path="/api/v1/ledger",
                 handler=self.ledger,
+                name="list_ledger",
                 summary="What each device has sent, and what of it is missing.",
                 params=(_DEVICE, _Q, _WITH, _AFTER, _DEVICES),
                 answer=LedgerView,
@@ -92,6 +120,7 @@ class RecordRoutes:
                 method="GET",
                 path="/api/v1/quarantine",
                 handler=self.quarantine,
+                name="list_quarantine",
                 summary="What was refused, with its bytes and why, newest first.",
                 params=(_DEVICE, _REASON, _BEFORE, _LIMIT),
                 answer=QuarantinePage,
@@ -100,6 +129,7 @@ class RecordRoutes:
                 method="GET",
                 path="/api/v1/quarantine/{id}",
                 handler=self.explained,
+                name="get_quarantined",
                 summary="What was refused, its bytes taken apart field by field.",
                 answer=QuarantineView,
             ),
@@ -113,7 +143,7 @@ class RecordRoutes:
         view = self._ledger.view(device)
         if view is None:
             raise Problem(404, f"device {device} has sent nothing", device=device)
-        return await large_json_answer(LedgerView([view], self._ledger.totals()))
+        return await large_json_answer(self._view([view], None))
 
     async def _ledger_page(self, request: web.Request) -> web.Response:
         sought, wanted = (_Q.read(request) or "").casefold(), _WITH.read(request)
@@ -131,8 +161,11 @@ class RecordRoutes:
             if len(views) > limit:
                 break
         following = views[limit - 1]["device"] if len(views) > limit else None
-        page = LedgerView(views[:limit], self._ledger.totals(), following)
-        return await large_json_answer(page)
+        return await large_json_answer(self._view(views[:limit], following))
+
+    def _view(self, devices: list[dict[str, Any]], following: str | None) -> LedgerView:
+        totals = msgspec.convert(self._ledger.totals(), LedgerTotals)
+        return LedgerView(msgspec.convert(devices, list[DeviceLedger]), totals, following)
 
     async def quarantine(self, request: web.Request) -> web.Response:
         """A page."""
@@ -161,8 +194,7 @@ def _count(view: dict[str, Any], name: str) -> int:
     return int(view.get(name, 0))
 
 
-def _plain(explain: Callable[[str, bytes], Struct], item: Quarantined) -> dict[str, Any]:
+def _plain(explain: Callable[[str, bytes], Explanation], item: Quarantined) -> Explanation:
     found = explain(item.topic, item.payload)
     plain, _ = finite(msgspec.to_builtins(found, str_keys=True, enc_hook=repr))
-    shown: dict[str, Any] = plain
-    return shown
+    return msgspec.convert(plain, Explanation)

@@ -35,6 +35,7 @@ class ReportRoutes:
                 method="GET",
                 path="/api/v1/reports/arrivals",
                 handler=self.arrivals,
+                name="report_arrivals",
                 summary="How soon units came: mean, median, within 5 and 10 minutes, by grid and"
                 " by shift, with every step of every unit and what shows it.",
                 params=(_FROM, _TO, _GRID),

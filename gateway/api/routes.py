@@ -34,6 +34,8 @@ _encoder = msgspec.json.Encoder()
 class Route(Struct, frozen=True, kw_only=True):
     """One method on one path. ``role`` None: open to all. ``answer``: type of the JSON body.
 
+    ``name``: what clients that are generated call it: it stays, wherever the path goes.
+    ``bodies``: where a key of the body decides on the others, its name and a type for each value.
     ``media``: the other content types it may answer with. ``status``: when all is well.
     ``ticket``: to whom a ticket was given that is good for that path's ``id``, else None; a
     request may have one in place of a token. ``problems``: statuses of what may go wrong beyond
@@ -45,10 +47,12 @@ class Route(Struct, frozen=True, kw_only=True):
     method: str
     path: str
     handler: Handler
+    name: str
     summary: str
     role: Role | None = Role.VIEWER
     params: tuple[Param[Any], ...] = ()
     body: type[Struct] | None = None
+    bodies: tuple[str, Mapping[str, type[Struct]]] | None = None
     answer: type[Struct] | None = None
     media: tuple[str, ...] = ()
     status: int = 200

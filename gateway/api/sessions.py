@@ -14,7 +14,7 @@ from gateway.api.problems import Problem
 from gateway.api.routes import BEARER, COOKIE, PAGE_HEADER, Route, json_answer
 from gateway.registry import SESSION_MS, Registry, Role, Token
 
-_PAGE = params.fixed(PAGE_HEADER, "That the gateway's own page asks: `1`.", "1")
+_PAGE = params.fixed(PAGE_HEADER, "That the gateway's own page asks: `1`.")
 
 
 class SignIn(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +52,7 @@ class SessionRoutes:
                 method="POST",
                 path=path,
                 handler=self.sign_in,
+                name="sign_in",
                 summary="Sign a page in: the answer sets a cookie, which stands for the token."
                 f" With it, all but GET needs the header {PAGE_HEADER}.",
                 role=None,
@@ -67,6 +68,7 @@ class SessionRoutes:
                 method="GET",
                 path=path,
                 handler=self.show,
+                name="get_session",
                 summary="Whose token or session this is, and what it may do. A session is renewed.",
                 answer=SessionView,
             ),
@@ -74,6 +76,7 @@ class SessionRoutes:
                 method="DELETE",
                 path=path,
                 handler=self.sign_out,
+                name="sign_out",
                 summary="Sign the page out: its session is over.",
                 answer=SignedOut,
                 act="session.close",

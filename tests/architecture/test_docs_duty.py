@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.contradictions import Kind
+from gateway.unit import ContradictionKind
 from protocols.duty import BRINGS
 from tests.architecture.test_docs import first_column, section
 
@@ -15,4 +15,4 @@ def test_every_key_has_its_state() -> None:
 
 
 def test_every_contradiction_has_its_row() -> None:
-    assert first_column(section("duty.md", "## Contradictions")) == {"kind", *Kind}
+    assert first_column(section("duty.md", "## Contradictions")) == {"kind", *ContradictionKind}

@@ -15,7 +15,7 @@ from msgspec import Struct
 from typer.testing import CliRunner
 
 from fieldgate.cli import app
-from gateway.explanation import Verdict
+from gateway.explained import Verdict
 from gateway.explanation import explain as explain_bytes
 from protocols import model
 from protocols.meanings import MEANINGS

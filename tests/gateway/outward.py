@@ -128,7 +128,10 @@ class Views:
         return iter(self._views)
 
     def totals(self) -> dict[str, int]:
-        return {"held": sum(view.get("held", 0) for view in self._views)}
+        lanes = [lane for view in self._views for lane in view["lanes"]]
+        sums = {name: sum(view[name] for view in self._views) for name in COUNTS}
+        held = sum(lane["highest"] - lane["missing"] for lane in lanes)
+        return {"held": held, "missing": sum(lane["missing"] for lane in lanes), **sums}
 
 
 class Crews:
@@ -176,6 +179,8 @@ class Outward(msgspec.Struct):
         self, method: str, path: str, *, role: Role | None = Role.VIEWER, **options: Any
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = dict(options.pop("headers", {}))
+        if isinstance(options.get("data"), bytes):
+            headers.setdefault("Content-Type", "application/json")
         if role is not None:
             headers["Authorization"] = f"Bearer {self.tokens[role]}"
         return self.session.request(method, self.url + path, headers=headers, **options)
@@ -190,18 +195,46 @@ TWINS: list[dict[str, Any]] = [
     {
         "device": "box-1",
         "state": "online",
-        "position": {"lat": 24.5, "lon": 117.6},
+        "position": {
+            "boot": 1,
+            "seq": 1,
+            "t": NOW_MS,
+            "lat": 24.5,
+            "lon": 117.6,
+            "fix": 3,
+            "received": NOW_MS,
+        },
         "status": None,
         "duty": None,
-        "presence": {"online": True},
+        "presence": {"online": True, "boot": 1},
         "clock_offset_ms": 20,
         "last_received": NOW_MS,
     },
-    {"device": "stranger", "state": "stale"},
+    {
+        "device": "stranger",
+        "state": "stale",
+        **dict.fromkeys(("position", "status", "duty", "presence", "clock_offset_ms")),
+        "last_received": NOW_MS,
+    },
 ]
+COUNTS = ("duplicates", "conflicts", "refused", "given_up")
 LEDGER: list[dict[str, Any]] = [
-    {"device": "box-1", "held": 3, "missing": 1, "lanes": [{"missing": 1}]},
-    {"device": "car-1", "held": 4},
+    {
+        "device": device,
+        **dict.fromkeys(COUNTS, 0),
+        "lanes": [
+            {
+                "boot": 1,
+                "lane": "p",
+                "held_to": 2,
+                "highest": 4,
+                "missing": len(gaps),
+                "ranges": gaps,
+                "given_up": 0,
+            },
+        ],
+    }
+    for device, gaps in (("box-1", [[3, 3]]), ("car-1", []))
 ]
 GRIDS = [Grid(name="North", polygon=((24.5, 117.6), (24.5, 117.7), (24.6, 117.7), (24.6, 117.6)))]
 

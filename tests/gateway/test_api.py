@@ -18,6 +18,7 @@ import jsonschema  # type: ignore[import-untyped]
 import openapi_spec_validator
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from gateway.api import app as server
 from gateway.api.app import make_app
@@ -158,6 +159,42 @@ async def test_a_body_that_is_no_answer_is_refused(gateway: Outward, body: bytes
     assert gateway.alarms.asked == []
 
 
+@pytest.mark.parametrize(
+    ("media", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("application/merge-patch+json", 200),
+        ("application/x-www-form-urlencoded", 415),
+        ("text/plain", 415),
+    ],
+)
+async def test_a_body_of_another_type_is_refused(gateway: Outward, media: str, status: int) -> None:
+    await gateway.journal.commit(alarm_change(1))
+    said = {"Content-Type": media}
+    path = "/api/v1/alarms/box-1:1:p:1/accept"
+    async with gateway.request("POST", path, role=Role.ADMIN, data=b"{}", headers=said) as response:
+        assert response.status == status
+        assert ("Accept" in response.headers) == (status == 415)
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", b"\x16\x03\x01\r\n\r\n"]
+)
+async def test_what_is_no_http_is_answered_with_a_problem(
+    gateway: Outward, request_: bytes
+) -> None:
+    url = URL(gateway.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(request_)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")  # the gateway closes
+    writer.close()
+    await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.0 400 ")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["detail"].startswith("the request cannot be read: ")
+
+
 async def test_a_body_too_large_is_refused(gateway: Outward) -> None:
     await gateway.journal.commit(alarm_change(1))
     path = "/api/v1/alarms/box-1:1:p:1/accept"
@@ -209,7 +246,7 @@ async def test_devices_are_shown_as_registered_and_as_they_are_now(gateway: Outw
     assert list(devices) == ["box-1", "car-1", "stranger"]
     box, car, stranger = devices.values()
     assert (box["name"], box["state"], box["lat"]) == ("第一中学", "online", 24.5)
-    assert box["position"] == {"lat": 24.5, "lon": 117.6}
+    assert (box["position"]["lat"], box["position"]["lon"]) == (24.5, 117.6)
     assert (car["registered"], car["state"], car["position"]) == (True, "offline", None)
     assert (stranger["registered"], stranger["state"]) == (False, "stale")
     assert await gateway.get("/api/v1/devices/box-1") == box
@@ -222,9 +259,9 @@ async def test_devices_are_shown_as_registered_and_as_they_are_now(gateway: Outw
 async def test_the_ledger_says_what_is_missing(gateway: Outward) -> None:
     ledger = await gateway.get("/api/v1/ledger")
     assert [d["device"] for d in ledger["devices"]] == ["box-1", "car-1"]
-    assert ledger["totals"] == {"held": 7}
+    assert ledger["totals"]["held"] == 7
     one = await gateway.get("/api/v1/ledger?device=box-1")
-    assert [d["missing"] for d in one["devices"]] == [1]
+    assert [d["lanes"][0]["ranges"] for d in one["devices"]] == [[[3, 3]]]
     assert (await problem(gateway, "GET", "/api/v1/ledger?device=none"))["status"] == 404
 
 

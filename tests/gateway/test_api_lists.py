@@ -112,6 +112,7 @@ async def test_alarms_are_found_by_kind_and_time_in_pages(gateway: Outward) -> N
     assert await found(f"from={since}&to={until}") == [5, 4, 3]
     assert await found(f"from={since}&to={until}&limit=2") == [5, 4, 3]
     assert await found("kind=panic,fire&limit=3") == [7, 6, 5, 4, 3, 2, 1]
+    assert await found("kind=panic&kind=fire&limit=3") == [7, 6, 5, 4, 3, 2, 1]
     assert await found("kind=fire") == []
     assert await found(f"stage={Stage.STORED}&limit=7") == [7, 6, 5, 4, 3, 2, 1]
 

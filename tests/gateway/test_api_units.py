@@ -42,6 +42,25 @@ async def test_a_unit_is_formed_read_and_ended(tmp_path: Path) -> None:
             assert response.status == 404
 
 
+async def test_units_are_found_by_text_and_state_in_pages(tmp_path: Path) -> None:
+    async with outward(tmp_path) as out:
+        for device in ("car-1", "car-2", "cam-1"):
+            out.registry.add(Device(id=device, kind="vehicle_terminal"))
+        await _put(out, "patrol-2", {"devices": ["car-2"], "officers": ["031234"]})
+        await _put(out, "patrol-1", {"devices": ["car-1", "cam-1"]})
+
+        async def found(query: str) -> tuple[list[str], str | None]:
+            page = await out.get(f"/api/v1/units?{query}")
+            return [each["unit"] for each in page["units"]], page["next"]
+
+        assert await found("") == (["patrol-1", "patrol-2"], None)
+        assert await found("limit=1") == (["patrol-1"], "patrol-1")
+        assert await found("limit=1&after=patrol-1") == (["patrol-2"], None)
+        for query in ("q=0312", "q=CAR-2", "q=patrol-2"):
+            assert await found(query) == (["patrol-2"], None)
+        assert await found("state=on_duty&state=parked") == ([], None)
+
+
 @pytest.mark.parametrize(
     ("unit", "body", "status"),
     [

@@ -16,7 +16,6 @@ from gateway.contradictions import (
     SETTLE_MS,
     SILENT_MS,
     STILL_M,
-    Kind,
     Still,
     follow,
     judge,
@@ -25,7 +24,7 @@ from gateway.contradictions import (
 from gateway.duty import instructed
 from gateway.instructions import Instructions
 from gateway.journal.base import Change, Event, EventType
-from gateway.unit import Contradiction, Instruction, UnitRecord
+from gateway.unit import Contradiction, ContradictionKind, Instruction, UnitRecord
 from gateway.watch import Watch
 from gateway.whereabouts import FRESH_MS, Sight, whereabouts
 from protocols.duty import UnitState
@@ -120,7 +119,7 @@ STOOD = Still(sight(), NOW - NOT_MOVING_MS)
 @pytest.mark.parametrize(
     ("of", "still", "seen", "found"),
     [
-        (unit(UnitState.PARKED), MOVED, sight(), [Kind.PARKED_MOVING]),
+        (unit(UnitState.PARKED), MOVED, sight(), [ContradictionKind.PARKED_MOVING]),
         (unit(UnitState.PARKED), STOOD, sight(), []),
         (unit(UnitState.PARKED, since=NOW - SETTLE_MS), MOVED, sight(), []),  # rolls into place
         (
@@ -131,9 +130,9 @@ STOOD = Still(sight(), NOW - NOT_MOVING_MS)
         ),  # at its new place
         (unit(UnitState.PARKED), MOVED, sight(kind="body_camera"), []),  # the officer walks
         (unit(UnitState.VEHICLE_PATROL), MOVED, sight(), []),
-        (unit(UnitState.OFF), MOVED, sight(), [Kind.OFF_DRIVING]),
+        (unit(UnitState.OFF), MOVED, sight(), [ContradictionKind.OFF_DRIVING]),
         (unit(UnitState.OFF), STOOD, sight(), []),
-        (unit(UnitState.EN_ROUTE), STOOD, sight(), [Kind.EN_ROUTE_STILL]),
+        (unit(UnitState.EN_ROUTE), STOOD, sight(), [ContradictionKind.EN_ROUTE_STILL]),
         (unit(UnitState.EN_ROUTE, since=NOW - NOT_MOVING_MS + 1), STOOD, sight(), []),
         (unit(UnitState.EN_ROUTE), STOOD._replace(since=STOOD.since + 1), sight(), []),
         (
@@ -146,7 +145,7 @@ STOOD = Still(sight(), NOW - NOT_MOVING_MS)
             unit(UnitState.EN_ROUTE, incident="110-7", instruction=SCENE),
             STOOD,
             sight(900),
-            [Kind.EN_ROUTE_STILL],
+            [ContradictionKind.EN_ROUTE_STILL],
         ),
         (unit(UnitState.ON_SCENE), STOOD, sight(900), []),  # nobody knows where that is
         (
@@ -159,7 +158,7 @@ STOOD = Still(sight(), NOW - NOT_MOVING_MS)
             unit(UnitState.ON_SCENE, incident="110-7", instruction=SCENE),
             STOOD,
             sight(106),
-            [Kind.SCENE_FAR],
+            [ContradictionKind.SCENE_FAR],
         ),
         (unit(UnitState.ON_SCENE, incident="110-8", instruction=SCENE), STOOD, sight(900), []),
         (
@@ -183,8 +182,8 @@ def test_what_contradicts_what(
     ("state", "silent_ms", "found"),
     [
         (UnitState.VEHICLE_PATROL, SILENT_MS, []),
-        (UnitState.VEHICLE_PATROL, SILENT_MS + 1, [Kind.SILENT]),
-        (UnitState.BREAK, SILENT_MS + 1, [Kind.SILENT]),
+        (UnitState.VEHICLE_PATROL, SILENT_MS + 1, [ContradictionKind.SILENT]),
+        (UnitState.BREAK, SILENT_MS + 1, [ContradictionKind.SILENT]),
         (UnitState.OFF, SILENT_MS + 1, []),
         (None, SILENT_MS + 1, []),
     ],
@@ -196,15 +195,15 @@ def test_silence_counts_while_on_duty(
 
 
 def test_far_from_the_scene_does_not_come_and_go_with_the_noise() -> None:
-    told = (Contradiction(kind=Kind.SCENE_FAR, device="car-1", since=NOW - 5000),)
+    told = (Contradiction(kind=ContradictionKind.SCENE_FAR, device="car-1", since=NOW - 5000),)
     of = unit(UnitState.ON_SCENE, incident="110-7", instruction=SCENE, contradictions=told)
-    assert kinds(of, None, sight(104)) == [Kind.SCENE_FAR]
+    assert kinds(of, None, sight(104)) == [ContradictionKind.SCENE_FAR]
     assert kinds(of, None, sight(99)) == []
 
 
 CONTRADICTIONS = st.builds(
     Contradiction,
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(ContradictionKind),
     device=st.sampled_from(["car-1", "cam-1"]),
     since=st.integers(0, 9),
 )

@@ -186,12 +186,29 @@ async def test_a_hold_on_an_alarm_keeps_those_to_come_too(tmp_path: Path) -> Non
         assert on_disk(tmp_path) == 2
         (held,) = (await room.get("/api/v1/holds"))["holds"]
         assert (held["scope"], held["id"], held["by"]) == ("alarm", ALARM, "Inspector Li")
+        assert (await room.get("/api/v1/holds?scope=media"))["holds"] == []
+        assert (await room.get("/api/v1/holds?by=nobody"))["holds"] == []
         (event,) = [each for each in await room.custody() if each["act"] == "held"]
         assert event == {"act": "held", "alarm": ALARM, "by": "Inspector Li", "note": "case 7"}
         await hold(room, f"alarms/{ALARM}", "DELETE")
         assert (await room.get("/api/v1/holds"))["holds"] == []
         await room.darkroom.retention.once()
         assert on_disk(tmp_path) == 0
+
+
+async def test_holds_are_read_in_pages_the_oldest_first(tmp_path: Path) -> None:
+    async with studio(tmp_path) as room:
+        pictures = [await sent(room, number) for number in (1, 2, 3)]
+        for picture in reversed(pictures):
+            room.gw.now += 1000
+            await hold(room, f"media/{picture}")
+        found, following = [], ""
+        while following is not None:
+            page = await room.get(f"/api/v1/holds?scope=media&limit=2&after={following or '0'}")
+            found += [each["id"] for each in page["holds"]]
+            following = page["next"]
+        assert found == pictures[::-1]
+        await room.get("/api/v1/holds?after=yesterday", 400)
 
 
 async def test_only_an_administrator_holds_and_says_who_he_is(tmp_path: Path) -> None:
@@ -201,7 +218,8 @@ async def test_only_an_administrator_holds_and_says_who_he_is(tmp_path: Path) ->
         async with room.request("PUT", path, role=Role.DISPATCHER, json={"by": "x"}) as response:
             assert response.status == 403
         for body in (b"", b"{}", b'{"by": ""}', b"\xff"):
-            async with room.request("PUT", path, data=body) as response:
+            said = {"Content-Type": "application/json"}
+            async with room.request("PUT", path, data=body, headers=said) as response:
                 assert response.status == 400
         await hold(room, f"media/{'d' * 64}", status=404)
         await hold(room, "alarms/none", status=404)

@@ -16,7 +16,10 @@ import pytest
 from tests.scenarios.peopled import peopled
 from tests.scenarios.whole import Gateway
 
-pytestmark = pytest.mark.slow  # whole processes, two thousand requests
+pytestmark = [
+    pytest.mark.slow,  # whole processes, four thousand requests
+    pytest.mark.timeout(400),  # which a busy machine takes its time for
+]
 
 HERE = Path(__file__).parent
 EXAMPLES = 5

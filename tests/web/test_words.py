@@ -14,10 +14,10 @@ import fieldgate.cli
 import gateway.darkroom
 import gateway.health
 from gateway.api.web import STATIC
-from gateway.contradictions import Kind
 from gateway.explanation import explain
 from gateway.journal.base import FED_TYPES
 from gateway.registry import Role
+from gateway.unit import ContradictionKind
 from protocols.commands import ACTIONS, CommandState
 from protocols.duty import UnitState
 from protocols.meanings import MEANINGS
@@ -77,7 +77,7 @@ def test_the_field_s_own_words_are_there() -> None:
         "act": list(ACTIONS),
         "state": [*CommandState, "step"],
         "role": list(Role),
-        "contradiction": [*Kind, "begun", "ended"],
+        "contradiction": [*ContradictionKind, "begun", "ended"],
         "reason": get_args(MediaReason),
     }
     for group, names in groups.items():
