@@ -24,7 +24,7 @@ from gateway.order import (
     expiry,
 )
 from gateway.receipts import Down
-from gateway.sending import Sending, message
+from gateway.sending import URGENT, Pace, Sending, message
 from gateway.twins import Twins
 from protocols.commands import HELD, NEXT, Checklist, CommandState, args_of
 from protocols.errors import FieldInvalid
@@ -68,7 +68,7 @@ class Commands:
         self.checklists: Mapping[str, Checklist] = {} if checklists is None else checklists
         self._on_step, self._on_kept = on_step, on_kept
         self._records: OrderedDict[str, CommandRecord] = OrderedDict()
-        self._sending = Sending()
+        self._sending, self._pace = Sending(), Pace()
         self._under_way: dict[str, asyncio.Future[Any]] = {}
         self._perhaps_sent: set[str] = set()
         self._grouping = asyncio.Lock()
@@ -352,6 +352,9 @@ class Commands:
             record = self._records[command_id]
             if record.state not in _WAITING or record.exp <= now:
                 continue  # its end is being committed
+            is_paced = record.group is not None and record.act not in URGENT
+            if is_paced and not self._pace.take(self._now_s()):
+                continue  # its turn comes; what is urgent goes before it
             payload = codec.encode(message(record, now), as_json=twin.speaks_json)
             topic = topics.down(self._prefix, device, topics.Down.CMD)
             # What is left of its time: after that the broker drops it.

@@ -19,6 +19,28 @@ AGAIN_FIRST_S, AGAIN_MAX_S = 5.0, 60.0
 """One that a device which is online has not answered is sent again after so long, doubling."""
 
 
+AT_ONCE, PER_S = 100, 400.0
+"""So many of the orders to many devices go out at once, and after that so many a second. Each is
+answered within moments, several times, on the lane of the alarms: all at once those would wait."""
+
+
+class Pace:
+    """How many may go out now."""
+
+    def __init__(self) -> None:
+        self._left = float(AT_ONCE)
+        self._at_s = 0.0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more may."""
+        self._left = min(AT_ONCE, self._left + (now_s - self._at_s) * PER_S)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class _Waiting:
     """A command that its device does not have yet. Times by the event loop's clock, in seconds."""
 

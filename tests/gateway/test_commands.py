@@ -19,9 +19,11 @@ from gateway.order import (
     TooManyWaiting,
     UnknownCommand,
 )
-from gateway.sending import AGAIN_FIRST_S, TURN_S
+from gateway.sending import AGAIN_FIRST_S, AT_ONCE, PER_S, TURN_S
 from protocols.commands import Checklist, Words
 from protocols.errors import FieldInvalid
+from protocols.model import Command, Presence
+from protocols.native import codec
 from tests.gateway.house import NOW, House, as_json, house
 from tests.gateway.terminal import Car, settle
 
@@ -400,3 +402,34 @@ async def test_who_watches_sees_the_newest_state(gateway: House) -> None:
 
 def test_the_first_wait_is_shorter_than_a_turn() -> None:
     assert AGAIN_FIRST_S < TURN_S
+
+
+async def test_an_order_to_many_goes_out_by_and_by_and_holds_up_no_other(gateway: House) -> None:
+    many = [f"car-{number:03}" for number in range(250)]
+    for device in ("car-1", *many):
+        twin = gateway.twins.of(device)
+        twin.take_presence(Presence(online=True, boot=1))
+        twin.heard(gateway.now)
+
+    def told(act: str) -> list[str]:
+        got = (codec.decode(each.payload, Command) for each in gateway.sent if "/cmd" in each.topic)
+        return [command.id for command in got if command.act == act]
+
+    await gateway.commands.send_to_all(
+        {"grid": "North"},
+        Order(act="text", args={"text": "All to the square"}),
+        addressed=lambda: Addressed(many),
+        group="all",
+    )
+    await settle(gateway)
+    assert told("text") == [f"all:{device}" for device in many[:AT_ONCE]]
+    await gateway.commands.send("car-200", "instruct", {"incident": "I-7", "kind": "theft"})
+    await gateway.commands.send("car-1", "text", {"text": "You too"}, command_id="own")
+    assert (len(told("instruct")), told("text")[-1]) == (1, "own")
+    gateway.clock_s += 50 / PER_S
+    gateway.commands.look()
+    assert len(told("text")) == AT_ONCE + 1 + 50
+    gateway.clock_s += 1.0
+    gateway.commands.look()
+    texts = [each for each in told("text") if each != "own"]
+    assert texts == [f"all:{device}" for device in many]
