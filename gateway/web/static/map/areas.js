@@ -19,7 +19,9 @@ const LAYERS = {
   ],
   cold: [
     { id: "cold", type: "fill", source: "areas", filter: kind("cold"), paint: { "fill-color": coldColour, "fill-opacity": ["match", ["get", "colour"], "black", 0.5, 0.3] } },
-    { id: "cold-edge", type: "line", source: "areas", filter: kind("cold"), paint: { "line-color": coldColour, "line-width": 1, "line-dasharray": [2, 2] } },
+    { id: "cold-edge", type: "line", source: "areas", filter: kind("cold"), paint: { "line-color": coldColour, "line-width": ["match", ["get", "colour"], "green", 1, "blue", 1.5, "red", 2.5, 4], "line-dasharray": [2, 2] } },
+    { id: "cold-age", type: "symbol", source: "areas", filter: kind("cold"), layout: { "text-font": ["sans"], "text-size": 12 },
+      paint: { "text-color": "#10202f", "text-halo-color": "#ffffff", "text-halo-width": 2 } },
   ],
   grids: [
     { id: "grids", type: "line", source: "grids", paint: { "line-color": "#b08bd9", "line-width": 1.5, "line-dasharray": [4, 2] } },
@@ -51,6 +53,8 @@ export class Areas {
     }
     const minutes = [1, 3, 5].flatMap((each) => [each, t("chart.legend.minutes", each)]);
     map.setLayoutProperty("own-minutes", "text-field", ["match", ["get", "minutes"], ...minutes, ""]);
+    const ages = Object.keys(COLD).flatMap((each) => [each, t(`chart.cold.${each}.short`)]);
+    map.setLayoutProperty("cold-age", "text-field", ["match", ["get", "colour"], ...ages, ""]);
     this._timer = setInterval(() => this._again(), PERIOD_MS);
   }
 

@@ -9,6 +9,7 @@ const GREY = COLOURS[""];
 
 const CAR = ["path", { d: "M10 1 L14.6 6.4 A6.4 6.4 0 1 1 5.4 6.4 Z" }];
 const SIGNS = {
+  foot_patrol: ["path", { d: "M10 7.4 a1.4 1.4 0 1 0 .01 0 z M10 11.8 a1.4 1.4 0 1 0 .01 0 z" }],
   en_route: ["circle", { cx: 10, cy: 11, r: 2.2 }],
   on_scene: ["path", { d: "M6.6 10 h2.4 v-2.4 h2 v2.4 h2.4 v2 h-2.4 v2.4 h-2 v-2.4 h-2.4 z" }],
   parked: ["path", { d: "M7.7 8.7 h4.6 v4.6 h-4.6 z" }],

@@ -80,6 +80,7 @@ void main() {
     float sign = 1e3;
     if (isBox && isFault && !isAlarm) sign = min(box(p - vec2(0.0, 1.6), vec2(1.1, 2.8)), length(p + vec2(0.0, 4.0)) - 1.4);
     else if (isBox) sign = length(p) - 2.2;                                  // its button
+    else if (duty == 3) sign = length(vec2(p.x, abs(p.y) - 2.3)) - 1.3;           // on foot: two dots, as steps
     else if (duty == 5) sign = length(p) - 2.4;                                   // en route: a dot
     else if (duty == 6) sign = min(box(p, vec2(3.6, 1.1)), box(p, vec2(1.1, 3.6))); // on scene: a cross
     else if (duty == 8) sign = min(box(p - vec2(2.0, 0.0), vec2(0.9, 3.2)), box(p + vec2(2.0, 0.0), vec2(0.9, 3.2)));

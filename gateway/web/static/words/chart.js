@@ -25,6 +25,8 @@ export const words = {
   "chart.legend.alarm": ["有未办结的报警", "an alarm is open"],
   "chart.legend.contradicted": ["与上报状态不符", "does not fit its report"],
   "chart.legend.minutes": ["{0} 分钟内", "within {0} min"],
+  "chart.cold.green.short": ["<5分", "<5 min"], "chart.cold.blue.short": ["≥5分", "≥5 min"],
+  "chart.cold.red.short": ["≥15分", "≥15 min"], "chart.cold.black.short": ["≥30分", "≥30 min"],
   "chart.cold.green": ["不到 5 分钟", "under 5 min"],
   "chart.cold.blue": ["5 分钟以上", "5 min and more"],
   "chart.cold.red": ["15 分钟以上", "15 min and more"],

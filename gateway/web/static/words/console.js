@@ -40,7 +40,7 @@ export const words = {
   "unit.no_position": ["没有定位", "no position"], "unit.battery": ["电量", "Battery"], "unit.mains": ["外接电源", "mains"],
   "unit.network": ["网络", "Network"], "unit.camera": ["摄像头", "Camera"], "unit.clock": ["时钟偏差", "Clock offset"],
   "unit.missing": ["缺失消息", "Missing messages"], "unit.gnss": ["卫星定位", "GNSS"], "unit.heard": ["最近收到", "Last heard"], "unit.spool": ["待补传", "In its spool"],
-  "unit.picture": ["立即拍照", "Picture now"], "unit.live": ["实时画面", "Live"], "unit.look_back": ["回看一小时", "Look back one hour"],
+  "unit.picture": ["立即拍照", "Picture now"], "unit.live": ["实时画面", "Live"], "unit.look_back": ["回看一小时", "Last hour"],
   "unit.reach": ["1·3·5 分钟处警圈", "Reach in 1, 3, 5 min"], "unit.no_reach": ["画不出处警圈：{0}", "Its reach cannot be shown: {0}"], "unit.message": ["发消息", "Message"],
   "unit.message_for": ["发给 {0} 的消息", "Message for {0}"], "unit.send_message": ["发送", "Send"], "unit.message_sent": ["消息已发出", "The message is on its way"],
   "unit.pictures": ["最近图片", "Last pictures"], "unit.asking": ["正在拍照…", "Taking a picture…"],
