@@ -2,6 +2,9 @@
 # `exec`: a signal to make reaches the program, not a shell in between.
 .PHONY: setup run test faults check lint bench lock clean
 
+# Without compiled files each of the hundreds of processes that tests start compiles all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 setup: .venv/.test-stamp
 
 run: .venv/.run-stamp
@@ -21,11 +24,11 @@ faults: .venv/.faults-stamp
 check: lint
 	@$(pytest) -m "not slow" $(ARGS)
 
+# The two slow ones side by side.
 lint: .venv/.test-stamp
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports & rooms=$$!; .venv/bin/mypy && wait $$rooms
 
 # How fast it is, beside references: docs/performance.md. One bench: make bench ARGS="alarm"
 bench: .venv/.test-stamp

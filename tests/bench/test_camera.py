@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import pytest
+
 from fieldgate.bench.camera import by_three_numbers, precision, recall, told_of
 from simulators.labelled import TUNED, labelled
 from simulators.labelled_films import films
@@ -18,6 +20,7 @@ def test_recall_is_of_those_that_are_and_precision_of_those_that_are_told() -> N
     assert math.isnan(recall(TOLD, "blurred"))
 
 
+@pytest.mark.slow
 def test_the_pictures_are_the_same_for_the_same_seed_and_in_the_promised_shares() -> None:
     first, again = list(labelled(TUNED, 10)), list(labelled(TUNED, 10))
     assert all((a.image == b.image).all() for a, b in zip(first, again, strict=True))

@@ -280,6 +280,7 @@ def written(folder: Path, table: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 async def test_what_waits_is_followed_over_a_restart(broker_port: int, tmp_path: Path) -> None:
     about = config(parts.free_port(), tmp_path, panel=settings())
     async with panelled(about) as agent:

@@ -126,6 +126,7 @@ def test_a_commit_that_fails_does_not_lose_the_alarm(tmp_path: Path) -> None:
         assert seqs(spool, Up.ALARM) == [1]
 
 
+@pytest.mark.slow
 def test_positions_give_way_first_the_oldest_first(tmp_path: Path) -> None:
     with opened(tmp_path, max_bytes=64 * 1024) as spool:
         spool.put(Up.ALARM, 0, PANIC)
@@ -139,6 +140,7 @@ def test_positions_give_way_first_the_oldest_first(tmp_path: Path) -> None:
         assert spool.dropped[Up.POS] == 1000 - len(left)
 
 
+@pytest.mark.slow
 def test_alarms_never_give_way(tmp_path: Path) -> None:
     with opened(tmp_path, max_bytes=64 * 1024) as spool:
         for t in range(1000):
@@ -181,6 +183,7 @@ def test_a_status_that_is_lost_itself_has_told_nothing(tmp_path: Path) -> None:
         assert not gone & {*seqs(spool, Up.MEDIA), *seqs(spool, Up.STATUS)}
 
 
+@pytest.mark.slow
 def test_ranges_of_lost_positions_stay_bounded(tmp_path: Path) -> None:
     """A status between every two positions keeps the ranges apart."""
     with opened(tmp_path, max_bytes=256 * 1024) as spool:

@@ -154,6 +154,7 @@ def test_damage_while_running_costs_no_more_than_the_damaged_page(tmp_path: Path
         assert len(bodies(spool, Up.POS)) == spool.count[Up.POS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_one_flipped_bit_anywhere_never_silences_an_alarm(tmp_path: Path, seed: int) -> None:
     """In the database or its log, as a killed agent leaves them. What is destroyed without a

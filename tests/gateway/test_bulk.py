@@ -105,6 +105,7 @@ async def test_it_comes_back_when_the_broker_does(tmp_path: Path) -> None:
                         await listening.until(lambda: bool(listening.heard), timeout_s=1)
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_silent_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

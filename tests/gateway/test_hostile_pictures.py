@@ -38,7 +38,7 @@ pictures = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(pictures, min_size=1, max_size=12, unique=True))
 async def test_whatever_is_sent_is_kept_bit_by_bit_and_delays_nothing(sent: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -181,6 +181,7 @@ async def test_presence_alarms_and_new_devices_are_told(gateway: Outward) -> Non
         assert rows[page.index_of("car-9")][1] == frames.NOWHERE
 
 
+@pytest.mark.slow
 async def test_events_come_on_the_same_socket_and_resume(gateway: Outward) -> None:
     [first], _ = await gateway.journal.commit(alarm_change(1))
     async with following(gateway) as page:

@@ -107,7 +107,7 @@ async def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None
 async def test_a_picture_that_the_process_hangs_on_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with studio(tmp_path, time_s=3) as room:
+    async with studio(tmp_path) as room:
         await room.send(png(64, 48))
         await room.fed(1)
         start = room.darkroom.assembler.process.start
@@ -119,6 +119,7 @@ async def test_a_picture_that_the_process_hangs_on_is_set_aside(
 
         with monkeypatch.context() as patch:
             patch.setattr(room.darkroom.assembler.process, "start", hung)
+            patch.setattr(room.darkroom.assembler.process, "time_s", 0.5)
             os.kill(await room.running(), signal.SIGSTOP)
             picture_id = await room.send(png(64, 48) + b"bad")
             await room.gw.alarm(seq=1)  # nothing of it waits
@@ -130,6 +131,7 @@ async def test_a_picture_that_the_process_hangs_on_is_set_aside(
         assert room.store.picture("car-1", picture_id).state == "aside"
 
 
+@pytest.mark.slow
 async def test_a_process_out_of_memory_dies_alone(tmp_path: Path) -> None:
     async with studio(tmp_path) as room:
         await room.send(png(64, 48))

@@ -366,6 +366,7 @@ async def test_a_page_that_cannot_be_read_ends_neither_retention_nor_the_rest(
         await asyncio.wait([working])
 
 
+@pytest.mark.slow
 async def test_a_damaged_pictures_db_is_made_anew_from_the_journal(tmp_path: Path) -> None:
     async with studio(tmp_path) as room:
         await room.gw.alarm(seq=1)

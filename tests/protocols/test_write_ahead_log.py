@@ -78,6 +78,7 @@ def test_a_flipped_bit_in_a_header_is_set_right(killed: Killed) -> None:
         assert mended.log[:used] == killed.log[:used]
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_a_page_costs_no_commit_after_it(killed: Killed) -> None:
     rng = random.Random(3)
     used = HEADER_BYTES + killed.frames_used * FRAME_BYTES

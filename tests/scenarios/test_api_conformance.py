@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-EXAMPLES = 5
+EXAMPLES = 3
 """So many are made up for each operation, beside the edges of every parameter."""
 
 
@@ -32,6 +32,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         yield gateway
 
 
+@pytest.mark.timeout(600)
 async def test_nothing_that_is_asked_finds_another_answer_than_is_described(
     gateway: Gateway, tmp_path: Path
 ) -> None:

@@ -70,7 +70,7 @@ async def _a_day_with_crashes(
             "city", "sim", "run", str(day_file), "--json",
             "--mqtt", f"127.0.0.1:{gateway.mqtt_port}",
             "--credentials", str(credentials), "--ledger", str(ledgers[0]), "--seconds", "8",
-            "--drain", "30", logs=data / "logs",
+            "--drain", "60", logs=data / "logs",
         )  # fmt: skip
         async with city:
             await city.ready()
@@ -79,7 +79,7 @@ async def _a_day_with_crashes(
                 await crash(gateway, core)
             await city.exited.wait()
             assert city.newest["phase"] == "done", city.failure()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while _lost(ledgers):
                 await asyncio.sleep(0.1)
     return await verify(data, ledgers)
@@ -97,6 +97,7 @@ def _check(proof: Proof) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_the_gateway_is_killed(tmp_path: Path) -> None:
     async def crash(gateway: Gateway, core: Child) -> None:
         await gateway.kill()
@@ -129,6 +130,7 @@ async def test_a_disk_that_takes_no_more_costs_no_alarm(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_the_broker_is_killed(tmp_path: Path) -> None:
     async def crash(gateway: Gateway, core: Child) -> None:
         gateway.kill_broker()
@@ -137,6 +139,7 @@ async def test_the_broker_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_the_dispatch_core_is_killed(tmp_path: Path) -> None:
     async def crash(gateway: Gateway, core: Child) -> None:
         psutil.Process(core.pid).send_signal(signal.SIGKILL)

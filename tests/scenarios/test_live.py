@@ -32,7 +32,7 @@ async def frames(socket: Any, count: int) -> list[tuple[dict[str, Any], bytes]]:
 
 async def test_on_a_good_link_they_are_what_was_asked_for(tmp_path: Path) -> None:
     async with scene(tmp_path) as there:
-        async with there.watch("?fps=5&seconds=30") as socket:
+        async with there.watch("?fps=5&seconds=100") as socket:
             shown = await frames(socket, 6)
             while (shown[-1][0]["quality"], shown[-1][0]["limited"]) != (80, None):
                 shown += await frames(socket, 1)
