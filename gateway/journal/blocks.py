@@ -167,15 +167,16 @@ class BlockCodec:
         events = found.events() if isinstance(found, Positions) else found
         return [event for event in events if event.t in span]
 
-    def glance(self, blob: bytes) -> list[fixes.Glance]:
-        """Where devices were, in the table and in rows."""
+    def glance(self, blob: bytes, asked: NDArray[np.bool_] | None = None) -> list[fixes.Glance]:
+        """Where devices were, in the table and in rows; of those alone whose number is ``asked``,
+        whose last value stands for all numbers beyond."""
         content = self._decompressor.decompress(blob)
         if content[0] == _FIRST_FORMAT:
             stored, old_rows = _first_decoder.decode(content)
             rows, packed = [(0, *row) for row in old_rows], None
         else:
             _, stored, rows, packed = _decoder.decode(content)
-        found = [] if packed is None else [fixes.glance(packed)]
+        found = [] if packed is None else [fixes.glance(packed, asked)]
         positions = [row for row in rows if row[1] == EventType.POSITION]
         return [*found, _glance(stored, positions)] if positions else found
 

@@ -21,10 +21,10 @@ their ends the few of a backlog, or of a clock that is wrong (schema/telemetry.s
 
 HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'block_narrow'"
 IN_TIME = f"""
-SELECT first, last, since FROM block WHERE until - since <= {NARROW_MS} AND since <= until
+SELECT first, last, since, until FROM block WHERE until - since <= {NARROW_MS} AND since <= until
  AND since >= :before_a AND since < :b AND until >= :a
 UNION ALL
-SELECT first, last, since FROM block WHERE until - since > {NARROW_MS}
+SELECT first, last, since, until FROM block WHERE until - since > {NARROW_MS}
  AND until >= :a AND since < :b
 """  # noqa: S608 - a number of ours
 
@@ -59,8 +59,9 @@ class Files:
             note = partial(self._note_pages, name)
             yield from readable(connection, query, start - 1, upper, note)
 
-    def _blocks_of(self, name: str, span: range) -> list[tuple[int, int, int]]:
-        """The blocks of a day that may hold positions with a time in the span: first, last, since.
+    def _blocks_of(self, name: str, span: range) -> list[tuple[int, int, int, int]]:
+        """The blocks of a day that may hold positions with a time in the span: the first and last
+        cursor, the first and last time.
 
         A file of before there was an index is walked, and one whose index is damaged.
         """
@@ -74,8 +75,8 @@ class Files:
                 }
                 return connection.execute(IN_TIME, values).fetchall()
         overlaps = f"until >= {span.start:d} AND since < {span.stop:d}"
-        found = self._blocks(name, "first, last, since", 0, overlaps)
-        return [(first, last, since) for first, last, since in found]
+        found = self._blocks(name, "first, last, since, until", 0, overlaps)
+        return [(first, last, since, until) for first, last, since, until in found]
 
     def _body(self, name: str, first: int) -> bytes:
         """A block's bytes."""

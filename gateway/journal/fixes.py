@@ -154,20 +154,25 @@ class Glance(NamedTuple):
     acc: NDArray[np.float64]
 
 
-def glance(packed: Packed) -> Glance:
-    """Those columns alone, by device: half the work of all."""
+def glance(packed: Packed, asked: NDArray[np.bool_] | None = None) -> Glance:
+    """Those columns alone, by device: half the work of all. Of the devices that are ``asked``
+    alone it is little work: they lie together."""
     device = packed.devices()
     device.sort()
+    rows: Any = slice(None)
+    if asked is not None:
+        rows = np.flatnonzero(asked[np.minimum(device, len(asked) - 1)])
+        device = device[rows]
     widths = np.frombuffer(packed.numbers.widths, np.uint8)
     is_asked = np.zeros(len(widths), np.bool_)
     is_asked[_GLANCED] = True
     planes = np.frombuffer(packed.numbers.planes, np.uint8).reshape(-1, packed.fixes)
-    asked = Shrunk(
+    shown = Shrunk(
         widths[is_asked].tobytes(),
         [packed.numbers.bases[column] for column in _GLANCED],
-        planes[np.repeat(is_asked, widths)].tobytes(),
+        planes[np.repeat(is_asked, widths)][:, rows].tobytes(),
     )
-    both = expand(asked, _is_next(device))
+    both = expand(shown, _is_next(device))
     t, fix, received, offset, absent = both[:5]
     lat, lon, spd, hdg, acc = from_whole(both[5:], [packed.places[n] for n in _GLANCED_DECIMALS])
     for name, line in (("spd", spd), ("hdg", hdg), ("acc", acc)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,14 @@ M_PER_DEG = 111_000.0
 """Of latitude: a little less than it is, so that a box is a little too large."""
 
 
+class Boxes(NamedTuple):
+    """By device number: since, until, south, north, west, east of where something may be found,
+    and whether anything may. The last number stands for all others."""
+
+    sides: NDArray[np.float64]
+    asked: NDArray[np.bool_]
+
+
 class Hunt:
     """What is looked for, and what was found of it. ``numbers``: the devices' short numbers."""
 
@@ -37,7 +46,7 @@ class Hunt:
         self._size = max(self._numbers, default=-1) + 1
         self._looked: set[object] = set()  # blocks that go on beyond the slice they begin in
         self._all = self._boxes(range(len(lookouts)))
-        self._soon, self._soon_until = self._all, 0
+        self._soon, self._soon_until = self._all, 0  # what may be found in blocks until then
 
     def slices(self) -> Iterator[range]:
         """The times (ms, the devices' clocks) whose blocks are to be looked at, in order."""
@@ -69,7 +78,11 @@ class Hunt:
         self._looked.add(block)
         return is_new
 
-    def _boxes(self, chosen: Iterable[int]) -> NDArray[np.float64]:
+    def boxes_for(self, until: int) -> Boxes:
+        """What may be found in a block of the slice whose last position is of that time."""
+        return self._soon if until < self._soon_until else self._all
+
+    def _boxes(self, chosen: Iterable[int]) -> Boxes:
         """For each device, in which time and box something may be found: in none, for most."""
         boxes = np.full((6, self._size + 1), np.inf)  # the last one stands for all others
         boxes[1::2] = -np.inf
@@ -79,15 +92,13 @@ class Hunt:
                 sides = (lookout.since, lookout.until, *_sides(lookout))
                 boxes[0::2, number] = np.minimum(boxes[0::2, number], sides[0::2])
                 boxes[1::2, number] = np.maximum(boxes[1::2, number], sides[1::2])
-        return boxes
+        return Boxes(boxes, boxes[0] < boxes[1])
 
-    def look(self, glances: Iterable[Glance]) -> None:
+    def look(self, glances: Iterable[Glance], boxes: Boxes) -> None:
         """Look at the positions of a block."""
         for glance in glances:
             number = np.minimum(glance.device, self._size)
-            is_soon = glance.t.max() < self._soon_until
-            boxes = self._soon if is_soon else self._all
-            since, until, south, north, west, east = boxes[:, number]
+            since, until, south, north, west, east = boxes.sides[:, number]
             near = (glance.t >= since) & (glance.t < until) & (glance.fix != 0)
             near &= (glance.lat >= south) & (glance.lat <= north)
             near &= (glance.lon >= west) & (glance.lon <= east)

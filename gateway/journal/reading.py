@@ -242,7 +242,7 @@ class SqliteReader(Files):
         return [
             Piece(max(since, span.start), partial(load, name, first, last))
             for name in self._days(0)
-            for first, last, since in self._blocks_of(name, span)
+            for first, last, since, _ in self._blocks_of(name, span)
         ]
 
     async def sweep(self, since_ms: int, until_ms: int, step_ms: int) -> AsyncGenerator[Seen, None]:
@@ -266,7 +266,7 @@ class SqliteReader(Files):
         return [
             Sheet(since, partial(load, name, first, last))
             for name in self._days(0)
-            for first, last, since in self._blocks_of(name, span)
+            for first, last, since, _ in self._blocks_of(name, span)
         ]
 
     async def first_near(self, lookouts: Sequence[Lookout]) -> list[int | None]:
@@ -286,11 +286,12 @@ class SqliteReader(Files):
         codec, looked, days = BlockCodec(), 0, list(self._days(0))
         for span in hunt.slices():
             for name in days:
-                for first, last, since in self._blocks_of(name, span):
+                for first, last, since, until in self._blocks_of(name, span):
                     if not hunt.is_new((name, first), since, span):
                         continue
                     with self._noting(name, first, last):
-                        hunt.look(codec.glance(self._body(name, first)))
+                        boxes = hunt.boxes_for(until)
+                        hunt.look(codec.glance(self._body(name, first), boxes.asked), boxes)
                     looked += 1
                     if looked % LOOKED_AT_ONCE == 0:
                         yield looked
