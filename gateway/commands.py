@@ -306,6 +306,7 @@ class Commands:
         if record.state not in _WAITING:
             self._sending.remove(record.device, record.id)
             self._perhaps_sent.discard(record.id)
+            self._pace.answered(record.id)
         elif record.state is CommandState.CREATED:
             self._sending.add(record.device, record.id, record.act, record.exp)
         self._on_kept(record)
@@ -353,7 +354,7 @@ class Commands:
             if record.state not in _WAITING or record.exp <= now:
                 continue  # its end is being committed
             is_paced = record.group is not None and record.act not in URGENT
-            if is_paced and not self._pace.take(self._now_s()):
+            if is_paced and not self._pace.take(command_id, self._now_s()):
                 continue  # its turn comes; what is urgent goes before it
             payload = codec.encode(message(record, now), as_json=twin.speaks_json)
             topic = topics.down(self._prefix, device, topics.Down.CMD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from gateway.journal.base import CommandRecord
@@ -23,6 +24,10 @@ AT_ONCE, PER_S = 100, 400.0
 """So many of the orders to many devices go out at once, and after that so many a second. Each is
 answered within moments, several times, on the lane of the alarms: all at once those would wait."""
 
+UNANSWERED, ANSWER_S = 200, 1.0
+"""And no more than this before their devices have answered, for which they have this time: where
+answers are slow to be taken in, no more are asked for."""
+
 
 class Pace:
     """How many may go out now."""
@@ -30,15 +35,24 @@ class Pace:
     def __init__(self) -> None:
         self._left = float(AT_ONCE)
         self._at_s = 0.0
+        self._unanswered: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, now_s: float) -> bool:
-        """Whether one more may."""
+    def take(self, command_id: str, now_s: float) -> bool:
+        """Whether this one may."""
+        while self._unanswered and next(iter(self._unanswered.values())) <= now_s - ANSWER_S:
+            self._unanswered.popitem(last=False)
         self._left = min(AT_ONCE, self._left + (now_s - self._at_s) * PER_S)
         self._at_s = now_s
-        if self._left < 1:
+        if self._left < 1 or len(self._unanswered) >= UNANSWERED:
             return False
         self._left -= 1
+        self._unanswered[command_id] = now_s
+        self._unanswered.move_to_end(command_id)
         return True
+
+    def answered(self, command_id: str) -> None:
+        """Its device has it, or shall not get it."""
+        self._unanswered.pop(command_id, None)
 
 
 class _Waiting:

@@ -19,7 +19,14 @@ from gateway.order import (
     TooManyWaiting,
     UnknownCommand,
 )
-from gateway.sending import AGAIN_FIRST_S, AT_ONCE, PER_S, TURN_S
+from gateway.sending import (
+    AGAIN_FIRST_S,
+    ANSWER_S,
+    AT_ONCE,
+    PER_S,
+    TURN_S,
+    UNANSWERED,
+)
 from protocols.commands import Checklist, Words
 from protocols.errors import FieldInvalid
 from protocols.model import Command, Presence
@@ -429,7 +436,14 @@ async def test_an_order_to_many_goes_out_by_and_by_and_holds_up_no_other(gateway
     gateway.clock_s += 50 / PER_S
     gateway.commands.look()
     assert len(told("text")) == AT_ONCE + 1 + 50
-    gateway.clock_s += 1.0
+    gateway.clock_s += 0.5
+    gateway.commands.look()
+    assert len(told("text")) == UNANSWERED + 1  # nobody has answered so far
+    for device in many[:20]:
+        await Car(gateway, device).says(f"all:{device}", "delivered")
+    gateway.commands.look()
+    assert len(told("text")) == UNANSWERED + 1 + 20
+    gateway.clock_s += ANSWER_S
     gateway.commands.look()
     texts = [each for each in told("text") if each != "own"]
     assert texts == [f"all:{device}" for device in many]
