@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from fieldgate.cli.folder import fail, gateway_at
+
+if TYPE_CHECKING:
+    from fieldgate.client import Client
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="The gateway, http://HOST:PORT.")]
 TokenOption = Annotated[
@@ -73,6 +78,21 @@ class Gateway(NamedTuple):
         finally:
             connection.close()
         return answer.body, dict(answer.headers)
+
+
+@contextlib.contextmanager
+def asked(url: str | None, token: str | None, data: Path | None) -> Iterator[Client]:
+    """The client of the gateway that the options name; what it cannot do ends the command."""
+    from fieldgate.client import Client, Refused, Unreachable
+
+    there = gateway(url, token, data)
+    try:
+        with Client(there.url, there.token, timeout_s=there.timeout_s) as client:
+            yield client
+    except (Refused, Unreachable) as error:
+        fail(str(error))
+    except ValueError as error:
+        fail(f"--url: {error}")
 
 
 def gateway(url: str | None, token: str | None, data: Path | None) -> Gateway:

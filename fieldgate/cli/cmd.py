@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fieldgate.cli.asking import DataOption, Gateway, TokenOption, UrlOption, gateway
+from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, asked
 from fieldgate.cli.folder import fail
 from fieldgate.cli.times import shown
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from fieldgate.client import Client
+    from gateway.api.commands import CommandView, GroupView, Moment
 
 cmd = typer.Typer(no_args_is_help=True, help="Commands to devices: send, list, show, cancel.")
 
@@ -21,7 +24,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 ByOption = Annotated[str | None, typer.Option("--by", help="Who orders it.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The command's id.")]
 
-WAIT_S = 30
 STYLES = {
     "done": "bold green",
     "refused": "bold red",
@@ -32,7 +34,6 @@ STYLES = {
     "step": "cyan",
 }
 BESIDE = ("step", "overdue")  # what a timeline tells beside the states
-ENDS = ("done", "refused", "failed", "expired", "cancelled")
 
 
 @cmd.command()
@@ -61,35 +62,37 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """Order something of a device, or of many; each gets a command of its own."""
+    import msgspec
+
     chosen = {"by": by, "expires_s": expires_s, "id": command_id}
-    body: dict[str, Any] = {"act": act, "args": _args(act, args or ())}
-    body |= {key: value for key, value in chosen.items() if value is not None}
-    there = gateway(url, token, data)
+    order: dict[str, Any] = {"act": act, "args": _args(act, args or ())}
+    order |= {key: value for key, value in chosen.items() if value is not None}
     to = {"device": device, "unit": unit, "grid": grid, "near": near}
     named = {key: value for key, value in to.items() if value is not None}
     if len(named) != 1:
         fail("give one of --device, --unit, --grid, --near")
-    if device is not None:
-        sent = there.ask(f"/api/v1/devices/{_quoted(device)}/commands", method="POST", body=body)
-        answer, commands = sent, [sent]
-    else:
-        body["to"] = {"near": _near(near)} if near is not None else named
-        answer = there.ask("/api/v1/commands", method="POST", body=body)
-        commands = answer["commands"]
-        if not as_json:
-            for each in answer["left_out"]:
-                typer.echo(f"left out: {each['device']}, {each['why']}", err=True)
+    group: GroupView | None = None
+    with asked(url, token, data) as client:
+        if device is not None:
+            commands = [client.order(order, device)]
+        else:
+            order["to"] = {"near": _near(near)} if near is not None else named
+            group = client.order_of_many(order)
+            commands = group.commands
+        if group is not None and not as_json:
+            for each in group.left_out:
+                typer.echo(f"left out: {each.device}, {each.why}", err=True)
             if not commands:
                 typer.echo("nobody was addressed", err=True)
-    if wait:
-        commands = [_follow(there, command, as_json) for command in commands]
-        answer = commands[0] if device is not None else {**answer, "commands": commands}
-    elif not as_json:
-        for command in commands:
-            typer.echo(f"{command['id']}  {command['device']}  {command['state']}")
+        if wait:
+            commands = [_follow(client, command, as_json) for command in commands]
+        elif not as_json:
+            for command in commands:
+                typer.echo(f"{command.id}  {command.device}  {command.state}")
     if as_json:
-        typer.echo(json.dumps(answer))
-    if not commands or (wait and any(command["state"] != "done" for command in commands)):
+        made = commands[0] if group is None else msgspec.structs.replace(group, commands=commands)
+        typer.echo(msgspec.json.encode(made))
+    if not commands or (wait and any(command.state != "done" for command in commands)):
         raise typer.Exit(1)
 
 
@@ -105,24 +108,28 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """Commands, newest first."""
-    query = {"device": device, "state": state, "group": group, "limit": str(limit)}
-    given = {key: value for key, value in query.items() if value is not None}
-    answer = gateway(url, token, data).ask("/api/v1/commands", given)
+    import msgspec
+
+    from gateway.api.commands import CommandPage
+
+    query = {"device": device, "state": state, "group": group, "limit": limit}
+    with asked(url, token, data) as client:
+        page = client.get("/api/v1/commands", CommandPage, query)
     if as_json:
-        typer.echo(json.dumps(answer))
+        typer.echo(msgspec.json.encode(page))
         return
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
-    for command in answer["commands"]:
-        last = [each for each in command["timeline"] if each["state"] not in BESIDE][-1]
-        shown = (f"{command['state']:<9}", STYLES.get(command["state"], ""))
-        by = f"  by {command['by']}" if command["by"] else ""
-        what = f"  {command['act']} to {command['device']}  {command['id']}{by}"
-        since = f" since {_time(last['t'])[11:19]}"
-        late = ("  overdue" if command["overdue"] else "", STYLES["overdue"])
-        told = Text.assemble((_time(command["t"])[:19], "dim"), "  ", shown, since, late, what)
+    for command in page.commands:
+        last = [each for each in command.timeline if each.state not in BESIDE][-1]
+        shown = (f"{command.state:<9}", STYLES.get(command.state, ""))
+        by = f"  by {command.by}" if command.by else ""
+        what = f"  {command.act} to {command.device}  {command.id}{by}"
+        since = f" since {_time(last.t)[11:19]}"
+        late = ("  overdue" if command.overdue else "", STYLES["overdue"])
+        told = Text.assemble((_time(command.t)[:19], "dim"), "  ", shown, since, late, what)
         console.print(told, soft_wrap=True)  # lines, that an id can be copied from
 
 
@@ -135,21 +142,24 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One command, and all that became of it, in order."""
-    answer = gateway(url, token, data).ask(f"/api/v1/commands/{_quoted(command_id)}")
+    import msgspec
+
+    with asked(url, token, data) as client:
+        command = client.command(command_id)
     if as_json:
-        typer.echo(json.dumps(answer))
+        typer.echo(msgspec.json.encode(command))
         return
-    typer.echo(f"{answer['act']} to {answer['device']}, id {answer['id']}")
-    checklist = answer["args"].pop("checklist", None)
-    for key, value in answer["args"].items():
+    typer.echo(f"{command.act} to {command.device}, id {command.id}")
+    checklist = command.args.pop("checklist", None)
+    for key, value in command.args.items():
         typer.echo(f"  {key:<8}  {value if isinstance(value, str) else json.dumps(value)}")
     if checklist is not None:
-        done = {moment["step"] for moment in answer["timeline"] if moment["state"] == "step"}
+        done = {moment.step for moment in command.timeline if moment.state == "step"}
         typer.echo(f"  checklist {checklist['title']['zh']} {checklist['title']['en']}")
         for number, step in enumerate(checklist["steps"]):
             typer.echo(f"  [{'x' if number in done else ' '}] {number} {step['zh']} {step['en']}")
-    typer.echo(f"holds to  {_time(answer['exp'])}")
-    _print(answer, answer["timeline"])
+    typer.echo(f"holds to  {_time(command.exp)}")
+    _print(command, command.timeline)
 
 
 @cmd.command()
@@ -169,53 +179,56 @@ def cancel(
     """Call a command back, at the device too if it may have been sent."""
     if (command_id is None) == (group is None):
         fail("give one of ID, --group")
-    what = f"commands/{_quoted(command_id)}" if command_id else f"groups/{_quoted(group or '')}"
-    body = {} if by is None else {"by": by}
-    answer = gateway(url, token, data).ask(f"/api/v1/{what}/cancel", method="POST", body=body)
+    import msgspec
+
+    with asked(url, token, data) as client:
+        answer: CommandView | GroupView
+        if command_id is not None:
+            answer = command = client.cancel(command_id, by=by)
+            commands = [command]
+        else:
+            answer = cancelled = client.cancel_group(group or "", by=by)
+            commands = cancelled.commands
     if as_json:
-        typer.echo(json.dumps(answer))
+        typer.echo(msgspec.json.encode(answer))
         return
-    for command in [answer] if command_id else answer["commands"]:
-        typer.echo(f"{command['id']} is {command['state']}")
+    for command in commands:
+        typer.echo(f"{command.id} is {command.state}")
 
 
-def _follow(there: Gateway, command: dict[str, Any], as_json: bool) -> dict[str, Any]:
+def _follow(client: Client, command: CommandView, as_json: bool) -> CommandView:
     """The command at its end; what comes is printed meanwhile."""
     shown = 0
-    path = f"/api/v1/commands/{_quoted(command['id'])}"
     if not as_json:
-        typer.echo(f"{command['act']} to {command['device']}, id {command['id']}")
-    while True:
+        typer.echo(f"{command.act} to {command.device}, id {command.id}")
+    for newer in client.follow(command):
         if not as_json:
-            _print(command, command["timeline"][shown:])
-        shown = len(command["timeline"])
-        if command["state"] in ENDS:
-            return command
-        command = there.ask(path, {"beyond": str(shown), "wait_s": str(WAIT_S)})
+            _print(newer, newer.timeline[shown:])
+        command, shown = newer, len(newer.timeline)
+    return command
 
 
-def _print(command: dict[str, Any], moments: Iterable[dict[str, Any]]) -> None:
+def _print(command: CommandView, moments: Iterable[Moment]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
     for moment in moments:
-        console.print(line(command, moment), soft_wrap=True)
+        console.print(line(command.t, moment), soft_wrap=True)
 
 
-def line(command: dict[str, Any], moment: dict[str, Any]) -> Text:
+def line(ordered: int, moment: Moment) -> Text:
     """An entry of a timeline as people read it: when, how long after the order, what, why."""
     from rich.text import Text
 
-    said = [f"step {moment['step']}"] if moment["step"] is not None else []
-    said += [f"by {moment['by']}"] if moment["by"] else []
-    said += [moment[key] for key in ("cause", "detail") if moment[key]]
-    if moment["device_t"] is not None:
-        said.append(f"(device: {_time(moment['device_t'])})")
-    after_s = (moment["t"] - command["t"]) / 1000
+    said = [f"step {moment.step}"] if moment.step is not None else []
+    said += [f"by {moment.by}"] if moment.by else []
+    said += [told for told in (moment.cause, moment.detail) if told]
+    if moment.device_t is not None:
+        said.append(f"(device: {_time(moment.device_t)})")
     return Text.assemble(
-        (f"{_time(moment['t'])} ", "dim"),
-        f"{after_s:+10.3f} s  ",
-        (f"{moment['state']:<10}", STYLES.get(moment["state"], "")),
+        (f"{_time(moment.t)} ", "dim"),
+        f"{(moment.t - ordered) / 1000:+10.3f} s  ",
+        (f"{moment.state:<10}", STYLES.get(moment.state, "")),
         "  " + "  ".join(said),
     )
 
@@ -253,9 +266,3 @@ def _near(text: str) -> dict[str, float]:
     except ValueError:
         fail(f"--near: expected LAT,LON,METRES, got {text!r}")
     return {"lat": lat, "lon": lon, "radius_m": radius_m}
-
-
-def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")

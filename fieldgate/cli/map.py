@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, gateway
+from fieldgate.cli.asking import DataOption, TokenOption, UrlOption, asked, gateway
+
+if TYPE_CHECKING:
+    from gateway.looks import NearUnit
 
 map_ = typer.Typer(help="The base map, and who reaches what on it.", no_args_is_help=True)
 
@@ -99,29 +102,29 @@ def nearest(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show which units come to a place first, by road."""
-    import json
+    import msgspec
 
-    query = {"lat": str(lat), "lon": str(lon), "limit": str(limit)}
-    answer = gateway(url, token, data).ask("/api/v1/nearest", query)
+    with asked(url, token, data) as client:
+        found = client.nearest(lat, lon, limit=limit)
     if as_json:
-        typer.echo(json.dumps(answer))
+        typer.echo(msgspec.json.encode({"units": found}))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("unit", "state", "by road", "straight", "seen", "")
-    for unit in answer["units"]:
+    for unit in found:
         table.add_row(*_row(unit))
     Console().print(table)
 
 
-def _row(unit: dict[str, Any]) -> tuple[str, ...]:
-    seconds = unit["seconds"]
+def _row(unit: NearUnit) -> tuple[str, ...]:
+    seconds = unit.seconds
     return (
-        unit["unit"],
-        unit["state"] or "",
+        unit.unit,
+        unit.state or "",
         "" if seconds is None else f"{seconds // 60:.0f}:{seconds % 60:02.0f}",
-        f"{unit['straight_m']:,.0f} m",
-        f"{unit['age_ms'] / 1000:.0f} s ago",
-        "can be sent" if unit["available"] else "",
+        f"{unit.straight_m:,.0f} m",
+        f"{unit.age_ms / 1000:.0f} s ago",
+        "can be sent" if unit.available else "",
     )

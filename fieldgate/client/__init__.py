@@ -8,7 +8,7 @@ with Client("http://127.0.0.1:8110", token) as client:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -61,7 +61,7 @@ class Client:
 
     def alarm(self, alarm: str) -> AlarmView:
         """One alarm."""
-        return self._get(f"/api/v1/alarms/{_quoted(alarm)}", AlarmView)
+        return self.get(f"/api/v1/alarms/{_quoted(alarm)}", AlarmView)
 
     def accept(self, alarm: str, *, by: str | None = None, note: str | None = None) -> AlarmView:
         """Somebody has it. Again changes nothing, as for the two that follow."""
@@ -88,16 +88,17 @@ class Client:
 
     def device(self, device: str) -> DeviceView:
         """One device."""
-        return self._get(f"/api/v1/devices/{_quoted(device)}", DeviceView)
+        return self.get(f"/api/v1/devices/{_quoted(device)}", DeviceView)
 
-    def units(self) -> list[UnitView]:
-        """All units: what each is doing, and where."""
-        return self._get("/api/v1/units", UnitList).units
+    def units(self, **query: object) -> Iterator[UnitView]:
+        """Units by their ids: what each is doing, and where; ``q``, ``state`` as in the API."""
+        for page in self._pages("/api/v1/units", UnitList, "after", {"limit": 1000, **query}):
+            yield from page.units
 
     def nearest(self, lat: float, lon: float, *, limit: int = 5) -> list[NearUnit]:
         """The units that come to a place first by road."""
         query = {"lat": lat, "lon": lon, "limit": limit}
-        return self._get("/api/v1/nearest", NearestView, query).units
+        return self.get("/api/v1/nearest", NearestView, query).units
 
     # Commands
 
@@ -105,8 +106,13 @@ class Client:
         self, device: str, act: str, *, by: str | None = None, key: str | None = None, **args: Any
     ) -> CommandView:
         """Order something of a device. Under the same ``key`` it is the same order."""
-        path = f"/api/v1/devices/{_quoted(device)}/commands"
-        return self._post(path, CommandView, {"act": act, "args": args, "by": by}, key)
+        return self.order({"act": act, "args": args, "by": by}, device, key=key)
+
+    def order(
+        self, order: Mapping[str, Any], device: str, *, key: str | None = None
+    ) -> CommandView:
+        """The same with all that an order may have: ``expires_s``, ``exp``, ``id``."""
+        return self._post(f"/api/v1/devices/{_quoted(device)}/commands", CommandView, order, key)
 
     def send_to(
         self,
@@ -118,8 +124,11 @@ class Client:
         **args: Any,
     ) -> GroupView:
         """The same of a unit, or of all in a grid or around a place."""
-        body = {"to": target, "act": act, "args": args, "by": by}
-        return self._post("/api/v1/commands", GroupView, body, key)
+        return self.order_of_many({"to": target, "act": act, "args": args, "by": by}, key=key)
+
+    def order_of_many(self, order: Mapping[str, Any], *, key: str | None = None) -> GroupView:
+        """The same with all that an order may have; ``to``: of whom."""
+        return self._post("/api/v1/commands", GroupView, order, key)
 
     def commands(self, **query: object) -> Iterator[CommandView]:
         """Commands, newest first; ``state``, ``device``, ``group`` as in the API."""
@@ -129,7 +138,7 @@ class Client:
     def command(self, command: str, *, beyond: int = 0, wait_s: int = 0) -> CommandView:
         """One command; waits until more than ``beyond`` entries are known of it."""
         query = {"beyond": beyond, "wait_s": wait_s}
-        return self._get(f"/api/v1/commands/{_quoted(command)}", CommandView, query)
+        return self.get(f"/api/v1/commands/{_quoted(command)}", CommandView, query)
 
     def follow(self, command: CommandView) -> Iterator[CommandView]:
         """The command as it is, and as often as more is known, until it has ended."""
@@ -145,6 +154,10 @@ class Client:
         """Call it back."""
         path = f"/api/v1/commands/{_quoted(command)}/cancel"
         return self._post(path, CommandView, {"by": by})
+
+    def cancel_group(self, group: str, *, by: str | None = None) -> GroupView:
+        """Call back all that was ordered together."""
+        return self._post(f"/api/v1/groups/{_quoted(group)}/cancel", GroupView, {"by": by})
 
     # Pictures
 
@@ -170,7 +183,7 @@ class Client:
         """All events beyond a cursor up to now."""
         while True:
             query = {"after": after, "types": types, "limit": 1000}
-            page = self._get("/api/v1/events", EventPage, query)
+            page = self.get("/api/v1/events", EventPage, query)
             yield from page.events
             if not page.events:
                 return
@@ -201,7 +214,8 @@ class Client:
         path = f"/api/v1/alarms/{_quoted(alarm)}/{act}"
         return self._post(path, AlarmView, {"by": by, "note": note})
 
-    def _get(self, path: str, kind: type[T], query: Query | None = None) -> T:
+    def get(self, path: str, kind: type[T], query: Query | None = None) -> T:
+        """What a path answers: one page of a list, say, as it stands."""
         return msgspec.json.decode(self.connection.ask("GET", path, query).body, type=kind)
 
     def _post(self, path: str, kind: type[T], body: object, key: str | None = None) -> T:
@@ -211,7 +225,7 @@ class Client:
     def _pages(self, path: str, kind: type[T], cursor: str, query: Query) -> Iterator[T]:
         """Page after page; every list has ``next``, which is null at the end."""
         while True:
-            page: Any = self._get(path, kind, query)
+            page: Any = self.get(path, kind, query)
             yield page
             if page.next is None:
                 return

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fieldgate.cli.cmd import line
+from gateway.api.commands import Moment
 from gateway.journal.base import Event, EventType
 from gateway.registry import Device, Role
 from protocols.model import Fix
@@ -147,9 +148,6 @@ async def test_what_is_wrong_is_said(
 
 
 def test_an_entry_says_when_how_long_after_the_order_and_why() -> None:
-    moment = {
-        "t": NOW_MS + 1500, "state": "step", "device_t": None, "step": 2, "by": None,
-        "cause": None, "detail": "ok",
-    }  # fmt: skip
-    text = line({"t": NOW_MS}, moment).plain
+    moment = Moment(t=NOW_MS + 1500, state="step", step=2, detail="ok")
+    text = line(NOW_MS, moment).plain
     assert text[24:].split() == ["+1.500", "s", "step", "step", "2", "ok"]

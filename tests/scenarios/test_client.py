@@ -83,10 +83,10 @@ async def test_what_is_there_is_typed(gateway: Gateway) -> None:
 
 async def test_a_gateway_that_is_back_is_asked_again(gateway: Gateway) -> None:
     with Client(gateway.url, gateway.token) as client:
-        before = await asyncio.to_thread(client.units)
+        before = await asyncio.to_thread(lambda: list(client.units()))
         await gateway.kill()
         await gateway.start()
-        after = await asyncio.to_thread(client.units)  # its kept connection has broken
+        after = await asyncio.to_thread(lambda: list(client.units()))  # its connection broke
         assert [unit.unit for unit in after] == [unit.unit for unit in before]
 
 
