@@ -26,6 +26,13 @@ RESTING = Device(id="car-9", kind="vehicle_terminal", name="闽E·1109警")
 HOSTILE = "<img src=x onerror=window.hit=1>\u202egpj.exe\u202c" + "长" * 1000
 
 
+BAR_HAS_ROOM = """() => {
+  const box = (found) => document.querySelector(found).getBoundingClientRect();
+  const pages = [...document.querySelectorAll("#bar nav > *")].at(-1).getBoundingClientRect();
+  return box("#sign-out").right <= innerWidth && pages.right <= box("#bar .link").left;
+}"""
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -300,7 +307,9 @@ async def test_hostile_names_and_texts_are_text(tmp_path: Path, chromium: Browse
         assert not await page.page.evaluate(wide)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160), (390, 844)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160), (390, 844), (920, 700)]
+)
 async def test_every_width_has_room_for_an_alarm(
     around: tuple[Gateway, Terminal, Terminal], chromium: Browser, width: int, height: int
 ) -> None:
@@ -308,6 +317,7 @@ async def test_every_width_has_room_for_an_alarm(
     screen = {"width": width, "height": height}
     async with console(chromium, gateway.url, screen=screen, language="en-US") as page:  # type: ignore[arg-type]
         await signed_in(page, gateway)
+        assert await page.page.evaluate(BAR_HAS_ROOM)
         box.send("alarm", alarm())
         await page.page.click("#accept")
         await page.at(".near button").wait_for()

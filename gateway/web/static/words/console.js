@@ -46,7 +46,7 @@ export const words = {
   "unit.pictures": ["最近图片", "Last pictures"], "unit.asking": ["正在拍照…", "Taking a picture…"],
   "unit.taken": ["拍摄于 {0}前，往返 {1}", "taken {0} ago; the answer took {1}"],
   "unit.contradictions": ["与上报不符", "Does not fit its report"], "unit.ms": ["{0} 毫秒", "{0} ms"], "unit.ahead": ["快 {0}", "{0} ahead"], "unit.behind": ["慢 {0}", "{0} behind"],
-  "unit.within": ["{0} 以内", "within {0}"], "unit.zero": ["0，无缺失", "0, none missing"],
+  "unit.within": ["{0}以内", "within {0}"], "unit.zero": ["0，无缺失", "0, none missing"],
   "live.title": ["实时画面：{0}", "Live: {0}"], "live.starting": ["正在打开…", "Opening…"],
   "live.now": ["画面 {0} 前，每秒 {1} 帧", "{0} old, {1} a second"], "live.silent": ["{0} 没有新画面", "No picture for {0}"],
   "live.end": ["已结束：{0}", "It has ended: {0}"], "live.again": ["继续观看", "Go on"], "live.failed": ["看不到画面：设备离线、忙碌，或没有应答", "No pictures: the device is offline, busy, or does not answer"],
