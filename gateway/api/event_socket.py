@@ -14,7 +14,7 @@ from gateway.api import params
 from gateway.api.events import TYPES, types_of
 from gateway.api.parts import Live
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, check_origin
+from gateway.api.routes import Route, check_origin, is_still_let_in
 from gateway.journal.base import EventType
 from protocols.cloudevents import to_json
 
@@ -70,7 +70,7 @@ class EventSocketRoutes:
             raise Problem(426, "a WebSocket is served here", headers={"Upgrade": "websocket"})
         await socket.prepare(request)
         cursor = self._live.last_cursor if after is None else after
-        works = (self._send(socket, cursor, types), _quiet(socket), _heard(socket))
+        works = (self._send(socket, cursor, types), _quiet(socket, request), _heard(socket))
         tasks = [asyncio.create_task(work, name="event socket") for work in works]
         self._open.add(socket)
         try:
@@ -97,8 +97,8 @@ class EventSocketRoutes:
                 await socket.send_str(told % (event.sequence, to_json(event).decode()))
 
 
-async def _quiet(socket: web.WebSocketResponse) -> None:
-    while True:
+async def _quiet(socket: web.WebSocketResponse, request: web.Request) -> None:
+    while is_still_let_in(request):
         await asyncio.sleep(QUIET_S)
         await socket.send_str('{"type":"quiet"}')
 

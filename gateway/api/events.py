@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 from msgspec import Struct
 
 from gateway.api import params
 from gateway.api.parts import Live
-from gateway.api.routes import Route, large_json_answer
+from gateway.api.routes import Route, is_still_let_in, large_json_answer
 from gateway.journal.base import BLOCK_TYPES, FED_TYPES, FEED_NAMES, EventType
 from gateway.past import ROW_TYPES, Past, first_stored, newest
 from protocols.cloudevents import CloudEvent, event_type
@@ -114,7 +116,8 @@ class Events:
                 after = _STREAM_AFTER.parse(last_id)
             except ValueError as error:
                 raise FieldInvalid("Last-Event-ID", str(error), last_id) from error
-        return await self._live.stream(request, after, types_of(request))
+        still = partial(is_still_let_in, request)
+        return await self._live.stream(request, after, types_of(request), still=still)
 
 
 def types_of(request: web.Request) -> frozenset[EventType]:

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from gateway.api import params
 from gateway.api.parts import Live, MapPage, MapStream
 from gateway.api.problems import Problem
-from gateway.api.routes import Route, check_origin, json_answer
+from gateway.api.routes import Route, check_origin, is_still_let_in, json_answer
 from gateway.journal.base import FED_TYPES, EventType
 from gateway.map_views import MapAbout, TooManyPages
 from protocols.cloudevents import to_json
@@ -23,6 +23,8 @@ IN_FLIGHT = 2
 
 HEARTBEAT_S = 15.0
 MAX_WORD_BYTES = 256
+LOOK_S = 5.0
+"""So often it looks whether the token or session still holds."""
 
 _AFTER = params.Param[int | None](
     name="after",
@@ -89,24 +91,30 @@ class MapStreamRoutes:
                 await socket.prepare(request)
                 cursor = self._live.last_cursor if after is None else after
                 await socket.send_str(msgspec.json.encode(self._stream.hello(cursor)).decode())
-                await _Follower(socket, page, self._live, cursor).run()
+                await _Follower(socket, page, self._live, cursor, request).run()
         except TooManyPages as error:
             raise Problem(503, str(error)) from error
         return socket
 
 
 class _Follower:
-    """One page: three things at a time, until one of them ends."""
+    """One page: some things at a time, until one of them ends."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, page: MapPage, live: Live, cursor: int
+        self,
+        socket: web.WebSocketResponse,
+        page: MapPage,
+        live: Live,
+        cursor: int,
+        request: web.Request,
     ) -> None:
         self._socket, self._page, self._live, self._cursor = socket, page, live, cursor
+        self._request = request
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._sent: list[int] = []
 
     async def run(self) -> None:
-        works = (self._rows(), self._events(), self._words())
+        works = (self._rows(), self._events(), self._words(), self._while_let_in())
         tasks = [asyncio.create_task(work, name="map page") for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +145,10 @@ class _Follower:
             for event in events:
                 told = '{"type":"event","cursor":%s,"event":%s}'
                 await self._socket.send_str(told % (event.sequence, to_json(event).decode()))
+
+    async def _while_let_in(self) -> None:
+        while is_still_let_in(self._request):
+            await asyncio.sleep(LOOK_S)
 
     async def _words(self) -> None:
         async for message in self._socket:

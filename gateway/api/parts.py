@@ -39,9 +39,14 @@ class Live(Protocol):
         """The same as JSON, in pieces to be joined by commas."""
 
     async def stream(
-        self, request: web.Request, after: int | None, types: frozenset[EventType]
+        self,
+        request: web.Request,
+        after: int | None,
+        types: frozenset[EventType],
+        *,
+        still: Callable[[], bool],
     ) -> web.StreamResponse:
-        """Server-sent events beyond the cursor, or from now on."""
+        """Server-sent events beyond the cursor, or from now on, while who listens still may."""
 
     @property
     def last_cursor(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ _TICKET_OF = web.RequestKey("ticket_of", str)
 MAX_NAME = 64
 """Characters of who acts."""
 
+_STILL = web.RequestKey("still", partial)
 BEARER = web.RequestKey("bearer", Token)
 """In a request: whose token or session it has."""
 
@@ -111,6 +113,16 @@ def authorize(request: web.Request, registry: Registry, needed: Role) -> None:
             role=bearer.role,
         )
     request[BEARER] = bearer
+    request[_STILL] = partial(_bearer, request, registry)
+
+
+def is_still_let_in(request: web.Request) -> bool:
+    """Whether the token or session of a request that goes on for long still holds."""
+    try:
+        request[_STILL]()
+    except Problem:
+        return False
+    return True
 
 
 def _bearer(request: web.Request, registry: Registry) -> Token:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -63,19 +63,29 @@ class LiveFeed:
             await self._reader.wait_beyond(after, types)
 
     async def stream(
-        self, request: web.Request, after: int | None, types: frozenset[EventType]
+        self,
+        request: web.Request,
+        after: int | None,
+        types: frozenset[EventType],
+        *,
+        still: Callable[[], bool],
     ) -> web.StreamResponse:
-        """Events beyond the cursor (None: from now on), with a comment now and then."""
+        """Events beyond the cursor (None: from now on), with a comment now and then.
+
+        ``still``: whether who listens may.
+        """
         cursor = self._reader.last_cursor if after is None else after
         async with sse_response(request, sep="\n", ping_interval=HEARTBEAT_S) as response:
             sending = asyncio.create_task(self._send(response, cursor, types), name="stream")
             ended = asyncio.create_task(response.wait(), name="stream ended")
+            barred = asyncio.create_task(_until_barred(still), name="stream barred")
             self._open.add(response)
             try:
-                await asyncio.wait([sending, ended], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([sending, ended, barred], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._open.discard(response)
                 ended.cancel()
+                barred.cancel()
                 sending.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await sending
@@ -103,6 +113,11 @@ class LiveFeed:
             pass  # the reader has gone
         except Exception:  # its answer has begun, so no other can be given
             log.exception("stream_failed")
+
+
+async def _until_barred(still: Callable[[], bool]) -> None:
+    while still():
+        await asyncio.sleep(HEARTBEAT_S)
 
 
 def _as_json(items: Sequence[Event | Positions]) -> list[bytes]:

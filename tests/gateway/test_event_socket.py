@@ -80,6 +80,36 @@ async def test_a_server_that_stops_lets_everybody_go_at_once(tmp_path: Path) -> 
         await socket.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "period"),
+    [
+        (PATH, "gateway.api.event_socket.QUIET_S"),
+        ("/api/v1/map/stream", "gateway.api.map_stream.LOOK_S"),
+        ("/api/v1/events/stream", "gateway.feeds.stream.HEARTBEAT_S"),
+    ],
+)
+async def test_a_token_that_is_revoked_ends_what_it_listens_to(
+    gateway: Outward, monkeypatch: pytest.MonkeyPatch, path: str, period: str
+) -> None:
+    monkeypatch.setattr(period, 0.01)
+    token = gateway.registry.add_token(Role.VIEWER, "wall")
+    number = max(each.no for each in gateway.registry.tokens())
+    headers = {"Authorization": f"Bearer {token}"}
+    async with asyncio.timeout(10):
+        if path.endswith("/events/stream"):
+            async with gateway.session.get(gateway.url + path, headers=headers) as response:
+                await response.content.readline()
+                gateway.registry.revoke_token(number)
+                await response.content.read()
+        else:
+            async with gateway.session.ws_connect(gateway.url + path, headers=headers) as socket:
+                await socket.receive()
+                gateway.registry.revoke_token(number)
+                async for _ in socket:
+                    pass
+                assert socket.closed
+
+
 async def test_the_newest_so_many_of_some_types_are_found(gateway: Outward) -> None:
     for seq in range(1, 8):
         await gateway.journal.commit(alarm_change(seq))
