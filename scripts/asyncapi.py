@@ -66,6 +66,7 @@ ALARM: Json = {
 }
 UPDATE: Json = {"alarm": TEXT, "count": WHOLE, "stage": {"enum": [stage.value for stage in Stage]}}
 UNIT_STATE: Json = {"enum": [None, *(state.value for state in UnitState)]}
+BYTES: Json = {"type": "string", "format": "binary"}
 TEXTS: Json = {"type": "array", "items": TEXT}
 UNIT: Json = {
     "unit": TEXT,
@@ -153,21 +154,21 @@ EVENTS: dict[EventType, tuple[type[Struct] | None, Json, list[str]]] = {
     EventType.UNIT_ARRIVAL: (None, ARRIVAL, [*ARRIVAL]),
 }
 LIVE = {"frame": FrameView, "silence": Silence, "end": End}
+API = [{"$ref": "#/servers/api"}]
+WS: Json = {"ws": {"method": "GET", "bindingVersion": "0.1.0"}}
 LIVE_CHANNEL: Json = {
     "address": "/api/v1/devices/{device}/live",
-    "description": "A WebSocket: `live-frame` and `live-picture` in turn; see pictures.md.",
+    "description": "Frame and picture in turn. Its URL takes `fps`, `seconds`, `by`, `ticket`.",
     "parameters": {"device": {"description": "Device id."}},
-    "servers": [{"$ref": "#/servers/api"}],
+    "servers": API,
     "messages": {
         f"live-{word}": {"$ref": f"#/components/messages/live-{word}"}
         for word in (*LIVE, "picture")
     },
+    "bindings": WS,
 }
 LIVE_MESSAGES: Json = {
-    "live-picture": {
-        "contentType": "image/jpeg",
-        "payload": {"type": "string", "format": "binary"},
-    },
+    "live-picture": {"contentType": "image/jpeg", "payload": BYTES},
     **{
         f"live-{word}": {
             "contentType": "application/json",
@@ -185,11 +186,12 @@ ADDED: Json = {
     },
     "flags": {"type": "array", "items": TEXT, "description": "See contract.md."},
 }
+DRAWN: Json = {"type": "object", "properties": {"drawn": WHOLE}, "required": ["drawn"]}
 MAP_MESSAGES: Json = {
     "map-frame": {
         "contentType": "application/octet-stream",
         "summary": "What has moved, 16 bytes a row: see map.md, What moves.",
-        "payload": {"type": "string", "format": "binary"},
+        "payload": BYTES,
     },
     "map-text": {
         "contentType": "application/json",
@@ -206,10 +208,7 @@ MAP_MESSAGES: Json = {
             "required": ["type"],
         },
     },
-    "map-drawn": {
-        "contentType": "application/json",
-        "payload": {"type": "object", "properties": {"drawn": WHOLE}, "required": ["drawn"]},
-    },
+    "map-drawn": {"contentType": "application/json", "payload": DRAWN},
 }
 SOCKET_MESSAGES: Json = {
     "socket-text": {
@@ -228,18 +227,20 @@ SOCKET_MESSAGES: Json = {
 }
 SOCKET_CHANNEL: Json = {
     "address": "/api/v1/events/socket",
-    "servers": [{"$ref": "#/servers/api"}],
+    "description": "A WebSocket. Its URL takes `after` and `types`, as in /openapi.json.",
+    "servers": API,
     "messages": {"text": {"$ref": "#/components/messages/socket-text"}},
-    "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+    "bindings": WS,
 }
 MAP_CHANNEL: Json = {
     "address": "/api/v1/map/stream",
-    "servers": [{"$ref": "#/servers/api"}],
+    "description": "A WebSocket. Its URL takes `after`, as in /openapi.json.",
+    "servers": API,
     "messages": {
         name.removeprefix("map-"): {"$ref": f"#/components/messages/{name}"}
         for name in MAP_MESSAGES
     },
-    "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+    "bindings": WS,
 }
 
 
@@ -284,7 +285,6 @@ def document() -> Json:
                 "action": "send",
                 "channel": {"$ref": "#/channels/live"},
                 "summary": "Live pictures, for whom has a dispatcher's token or a ticket.",
-                "bindings": {"ws": {"bindingVersion": "0.1.0"}},
             },
             "send-events": {
                 "action": "send",
@@ -298,7 +298,6 @@ def document() -> Json:
                 "channel": {"$ref": "#/channels/event-socket"},
                 "summary": "The same over a WebSocket. `hello` comes first, with the cursor;"
                 f" `quiet` every {QUIET_S:g} s. Come again with `after`.",
-                "bindings": {"ws": {"bindingVersion": "0.1.0"}},
             },
             "send-map": {
                 "action": "send",
@@ -345,7 +344,8 @@ def _event_channel() -> Json:
     messages = {f"event-{kind.feed_name.replace('.', '-')}" for kind in FED_TYPES}
     return {
         "address": "/api/v1/events/stream",
-        "servers": [{"$ref": "#/servers/api"}],
+        "description": "Its URL takes `after` and `types`, as in /openapi.json.",
+        "servers": API,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in sorted(messages)},
     }
 

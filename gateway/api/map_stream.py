@@ -62,6 +62,7 @@ class MapStreamRoutes:
                 summary="A WebSocket: all that stands on the map, then what changes; see map.md.",
                 params=(_AFTER,),
                 status=101,
+                problems=(426,),
             ),
             Route(
                 method="GET",
