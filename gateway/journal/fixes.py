@@ -163,6 +163,8 @@ def glance(packed: Packed, asked: NDArray[np.bool_] | None = None) -> Glance:
     if asked is not None:
         rows = np.flatnonzero(asked[np.minimum(device, len(asked) - 1)])
         device = device[rows]
+        if not len(rows):
+            return Glance(*[device] * 5, *[np.empty(0)] * 5)
     widths = np.frombuffer(packed.numbers.widths, np.uint8)
     is_asked = np.zeros(len(widths), np.bool_)
     is_asked[_GLANCED] = True

@@ -17,6 +17,7 @@ from tests.gateway.outward import NOW_MS, fix
 MINUTES = 45
 DEG_PER_M = 1 / 111_195
 DEVICES = [f"car-{n}" for n in range(12)]
+STRANGERS = [f"stranger-{n}" for n in range(12)]
 
 
 def a_day(rng: random.Random) -> list[Block]:
@@ -38,6 +39,9 @@ def a_day(rng: random.Random) -> list[Block]:
                 late = spools.pop(device)
                 blocks += [Block(late[at : at + 200]) for at in range(0, len(late), 200)]
         blocks.append(Block(entries))
+        strange = fix(second + 1, t=NOW_MS + second * 1000)
+        if second % 60 == 0:  # a block that nobody is looked for in
+            blocks.append(Block([Telemetry(each, NOW_MS, None, (), strange) for each in STRANGERS]))
     return blocks
 
 
@@ -78,6 +82,11 @@ async def test_it_is_what_looking_at_every_position_finds(tmp_path: Path, seed: 
         for block in blocks:
             await journal.commit_block(block)
         found = await journal.first_near(asked)
+        one = [lookout for lookout in asked if lookout.device == "car-7"]
+        assert await journal.first_near(one) == [
+            first for lookout, first in zip(asked, found, strict=True) if lookout in one
+        ]
+        assert journal.damage.found == 0
         assert await journal.first_near([]) == []
     expected = [first(lookout) for lookout in asked]
     assert sum(each is not None for each in expected) > 20
