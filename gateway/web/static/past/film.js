@@ -9,6 +9,7 @@ const TEXT = 1;
 const MOST_BYTES = 160e6; // an hour of 10,000 units is 60 MB
 const MOST_EVENTS = 5_000;
 const PAGE = 1_000;
+const TOLD_MS = 250; // so often, while it comes: an hour of 10,000 units is a thousand pieces
 const TYPES = ["alarm.raised", "alarm.updated", "alarm.stage", "command", "duty", "unit.arrival", "unit.contradiction", "presence"];
 
 /** It holds too much to be shown at once. */
@@ -80,6 +81,7 @@ export class Film {
     const reader = response.body.getReader();
     const parts = new Parts((kind, content) => this._take(kind, content));
     let bytes = 0;
+    let told_ms = -Infinity;
     for (;;) {
       const { value, done } = await reader.read();
       if (done) break;
@@ -89,6 +91,8 @@ export class Film {
         throw new TooLong();
       }
       parts.add(value);
+      if (!this.steps.length || performance.now() - told_ms < TOLD_MS) continue;
+      told_ms = performance.now();
       onMore();
     }
     if (!this.isWhole) throw new Error("it broke off");
