@@ -60,7 +60,7 @@ async def test_a_wrong_token_signs_nobody_in(gateway: Gateway, chromium: Browser
         await page.page.goto(gateway.url)
         await page.page.fill("#token", "fgt_wrong")
         await page.page.click("#sign-in button[type=submit]")
-        await page.at("#sign-in .wrong", has_text="令牌不对").wait_for()
+        await page.at("#sign-in .wrong", has_text="令牌无效").wait_for()
 
 
 async def test_a_session_outlives_a_reload_and_ends_with_signing_out_or_its_token(
