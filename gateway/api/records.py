@@ -34,19 +34,23 @@ _BEFORE = params.before("what was refused")
 _LIMIT = params.integer("limit", "How many at most.", default=100, low=1, high=1000)
 
 
-class LaneLedger(Struct, frozen=True, kw_only=True):
-    """One boot's lane: up to ``held_to`` there is no gap; ``ranges``: the first 100 gaps."""
+class LaneLedger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One boot's lane: up to ``held_to`` there is no gap; ``ranges``: the first 100 gaps.
+
+    Nothing of the ledger's own view is left out: a key that is not known here is an error.
+    """
 
     boot: int
     lane: Lane
     held_to: int
     highest: int
     missing: int
+    missing_today: int
     ranges: list[tuple[int, int]]
     given_up: int
 
 
-class DeviceLedger(Struct, frozen=True, kw_only=True):
+class DeviceLedger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of a device's messages is held, and what came twice, in other words, or not at all."""
 
     device: str
@@ -57,11 +61,12 @@ class DeviceLedger(Struct, frozen=True, kw_only=True):
     lanes: list[LaneLedger]
 
 
-class LedgerTotals(Struct, frozen=True, kw_only=True):
+class LedgerTotals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The sums over all devices."""
 
     held: int
     missing: int
+    missing_today: int
     duplicates: int
     conflicts: int
     refused: int

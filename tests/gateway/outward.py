@@ -131,7 +131,8 @@ class Views:
         lanes = [lane for view in self._views for lane in view["lanes"]]
         sums = {name: sum(view[name] for view in self._views) for name in COUNTS}
         held = sum(lane["highest"] - lane["missing"] for lane in lanes)
-        return {"held": held, "missing": sum(lane["missing"] for lane in lanes), **sums}
+        missing = sum(lane["missing"] for lane in lanes)
+        return {"held": held, "missing": missing, "missing_today": missing, **sums}
 
 
 class Crews:
@@ -229,6 +230,7 @@ LEDGER: list[dict[str, Any]] = [
                 "held_to": 2,
                 "highest": 4,
                 "missing": len(gaps),
+                "missing_today": len(gaps),
                 "ranges": gaps,
                 "given_up": 0,
             },

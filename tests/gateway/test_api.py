@@ -259,7 +259,7 @@ async def test_devices_are_shown_as_registered_and_as_they_are_now(gateway: Outw
 async def test_the_ledger_says_what_is_missing(gateway: Outward) -> None:
     ledger = await gateway.get("/api/v1/ledger")
     assert [d["device"] for d in ledger["devices"]] == ["box-1", "car-1"]
-    assert ledger["totals"]["held"] == 7
+    assert (ledger["totals"]["held"], ledger["totals"]["missing_today"]) == (7, 1)
     one = await gateway.get("/api/v1/ledger?device=box-1")
     assert [d["lanes"][0]["ranges"] for d in one["devices"]] == [[[3, 3]]]
     assert (await problem(gateway, "GET", "/api/v1/ledger?device=none"))["status"] == 404
