@@ -366,9 +366,10 @@ class Pipeline:
             # Before what was spooled comes: that alone would make its clock look late.
             twin.clock.observe(presence.t or 0, arrival.received)
             twin.heard(arrival.received)
-            await self._receipts.resync(arrival.device)
+            # At once: an order that is sent now that it is online would be sent a second time.
             self._configurations.came_online(arrival.device)
             self._commands.came_online(arrival.device)
+            await self._receipts.resync(arrival.device)
 
     async def _keep_aside(self, aside: Quarantined) -> None:
         await self._journal.commit(Change(quarantined=(aside,)))

@@ -101,7 +101,8 @@ async def test_of_a_camera_that_is_known_to_lag_a_picture_is_waited_for(
         about, jpeg = await picture(gateway, "c1")
         assert about.taken is not None
         assert about.taken >= ordered
-        assert read_stamp(jpeg).millis >= ordered + 300, "this one does not lag"
+        # This one does not lag: what was taken then comes at once, if not the moment before.
+        assert read_stamp(jpeg).millis >= ordered + 200
 
 
 async def test_two_snapshots_at_once_have_a_picture_each(

@@ -46,7 +46,7 @@ async def test_a_box_blinks_rings_and_is_configured_on_order_each_once(
     assert waiting["state"] == "created"  # the box is not there yet
     async with box:
         blinked = await ended(gateway, "o1", "done")
-        assert "identify" in box.looks()
+        await box.told("light", look="identify")
         for order in orders[1:]:
             await gateway.post("/api/v1/devices/box-1/commands", **order)
         rung = await ended(gateway, "o2", "done")

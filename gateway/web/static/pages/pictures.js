@@ -6,12 +6,15 @@ import { details, orOfDevice } from "../ui/detail.js";
 import { choice, search, span } from "../ui/fields.js";
 import { number, pairs } from "../ui/list.js";
 import { problem } from "../ui/problem.js";
+import { soon } from "../ui/soon.js";
 import { words as field } from "../words/console.js";
 import { words } from "../words/orders.js";
 
 addWords(field);
 addWords(words);
 const PAGE = 40;
+const NEW_MS = 60_000; // a picture that is no older will have its thumbnail soon
+const SOON_MS = 1000;
 const REASONS = ["command", "alarm", "pre_alarm", "live", "periodic"];
 const SHOWN = new Set(["image/jpeg", "image/png", "image/webp"]);
 
@@ -21,6 +24,7 @@ export async function mount(root, app, parts) {
   let next = null;
   let asked = 0;
   const renew = () => read(null);
+  const again = soon(() => shown.children.length <= PAGE && read(null, true), SOON_MS);
   const device = search(t("ui.device_id"), renew, parts[0] === "device" ? parts[1] ?? "" : "");
   const reason = choice(t("pictures.reason"), [["", t("ui.all")], ...REASONS.map((each) => [each, t(`reason.${each}`)])], renew);
   const when = span(() => app.now(), renew);
@@ -31,14 +35,14 @@ export async function mount(root, app, parts) {
     h("header", {}, h("h1", {}, t("page.pictures")), h("div", { class: "filters" }, reason.root, device.root, when.root)),
     h("div", { class: "listing" }, shown, state, more)));
 
-  async function read(before) {
+  async function read(before, isQuiet = false) {
     const mine = ++asked;
     const [since, until] = when.ends();
     const query = new URLSearchParams({ limit: String(PAGE) });
     for (const [name, value] of [["device", device.value], ["reason", reason.value], ["from", since], ["to", until], ["before", before]]) {
       if (value !== null && value !== "") query.set(name, value);
     }
-    if (before === null) state.replaceChildren(h("p", { class: "empty", role: "status" }, t("loading")));
+    if (before === null && !isQuiet) state.replaceChildren(h("p", { class: "empty", role: "status" }, t("loading")));
     try {
       const page = await app.session.get(`/api/v1/media?${query}`);
       if (mine !== asked) return;
@@ -46,6 +50,7 @@ export async function mount(root, app, parts) {
       shown.append(...page.media.map(figure));
       next = page.next;
       more.hidden = next === null;
+      if (page.media.some(isNew)) again.ask();
       state.replaceChildren(...(shown.children.length ? [] : [h("p", { class: "empty", role: "status" }, t("pictures.nothing"))]));
     } catch (error) {
       if (mine !== asked) return;
@@ -53,6 +58,9 @@ export async function mount(root, app, parts) {
       state.replaceChildren(problem(error, () => read(before)));
     }
   }
+
+  const isNew = ({ complete, thumbnail, deleted, reason, received }) =>
+    complete && !thumbnail && !deleted && reason !== "live" && app.now() - received < NEW_MS;
 
   function figure(picture) {
     const taken = takenOf(picture);
@@ -73,6 +81,7 @@ export async function mount(root, app, parts) {
     route,
     unmount() {
       asked++;
+      again.end();
       opened.end();
     },
   };
